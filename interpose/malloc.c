@@ -1,0 +1,119 @@
+/* malloc.c - the names of C: what programs call instead of the system's.
+ *
+ * Semantics are glibc's where the standard leaves room: malloc(0) is a block, realloc(p, 0) frees, requests above
+ * PTRDIFF_MAX fail with ENOMEM, free keeps errno. */
+#include "base/bits.h"
+#include "front/alloc.h"
+#include "front/init.h"
+#include "interpose/exports.h"
+#include "os/vm.h"
+#include <errno.h>
+
+/* Arguments as glibc passes them to constructors: the environment is known even before libc's own start. */
+__attribute__((constructor)) static void library_start(int argc, char **argv, char **environment)
+{
+    (void)argc;
+    (void)argv;
+    neb_init(environment);
+}
+
+__attribute__((destructor)) static void library_end(void)
+{
+    neb_exit();
+}
+
+NEB_EXPORT void *malloc(size_t size)
+{
+    return neb_malloc(size);
+}
+
+NEB_EXPORT void free(void *p)
+{
+    neb_free(p);
+}
+
+NEB_EXPORT void cfree(void *p)
+{
+    neb_free(p);
+}
+
+NEB_EXPORT void *calloc(size_t count, size_t size)
+{
+    return neb_calloc(count, size);
+}
+
+NEB_EXPORT void *realloc(void *p, size_t size)
+{
+    return neb_realloc(p, size);
+}
+
+NEB_EXPORT void *reallocarray(void *p, size_t count, size_t size)
+{
+    return neb_reallocarray(p, count, size);
+}
+
+/* glibc rounds an odd alignment up to a power of two, and refuses only what has none. */
+static void *memalign_rounded(size_t alignment, size_t size)
+{
+    if (alignment > SIZE_MAX / 2 + 1) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (!bits_is_power_of_two(alignment))
+        alignment = alignment == 0 ? 1 : (size_t)1 << bits_log2_ceil(alignment);
+    return neb_memalign(alignment, size);
+}
+
+NEB_EXPORT void *memalign(size_t alignment, size_t size)
+{
+    return memalign_rounded(alignment, size);
+}
+
+NEB_EXPORT void *aligned_alloc(size_t alignment, size_t size)
+{
+    return memalign_rounded(alignment, size);
+}
+
+NEB_EXPORT int posix_memalign(void **result, size_t alignment, size_t size)
+{
+    if (alignment % sizeof(void *) != 0 || !bits_is_power_of_two(alignment))
+        return EINVAL;
+    int saved = errno;
+    void *block = neb_memalign(alignment, size);
+    errno = saved;
+    if (block == NULL)
+        return ENOMEM;
+    *result = block;
+    return 0;
+}
+
+NEB_EXPORT void *valloc(size_t size)
+{
+    return neb_memalign(neb_vm_page_size(), size);
+}
+
+NEB_EXPORT void *pvalloc(size_t size)
+{
+    size_t page = neb_vm_page_size();
+    if (size > PTRDIFF_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return neb_memalign(page, size_align_up(size, page));
+}
+
+NEB_EXPORT size_t malloc_usable_size(void *p)
+{
+    return neb_usable_size(p);
+}
+
+NEB_EXPORT void free_sized(void *p, size_t size)
+{
+    neb_free_sized(p, size, "free_sized");
+}
+
+NEB_EXPORT void free_aligned_sized(void *p, size_t alignment, size_t size)
+{
+    (void)alignment;
+    neb_free_sized(p, size, "free_aligned_sized");
+}

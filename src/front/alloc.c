@@ -1,0 +1,275 @@
+/* alloc.c - see alloc.h. */
+#include "front/alloc.h"
+
+#include "front/loader.h"
+#include "heap/fault.h"
+#include "heap/large.h"
+#include "heap/pool.h"
+#include "os/env.h"
+#include "os/vm.h"
+#include <errno.h>
+#include <string.h>
+
+enum { FILL_FRESH = 0xA5, FILL_FREED = 0x5A };
+
+/* ---- allocation ------------------------------------------------------------------------------------------------------ */
+
+static void *pool_pop(struct heap *heap, unsigned class_index)
+{
+    struct bin *bin = &heap->bin[class_index];
+    void *block = bin_pop(bin);
+    if (block == NULL && neb_pool_refill(heap, class_index))
+        block = bin_pop(bin);
+    if (POLICY_COUNT && block != NULL)
+        counter_add(&heap->pool[class_index].counts.allocs, 1);
+    return block;
+}
+
+static void *small_alloc(unsigned class_index)
+{
+    struct heap *heap = neb_heap_enter();
+    void *block = pool_pop(heap, class_index);
+    neb_heap_tick(heap);
+    neb_heap_leave(heap);
+    return block;
+}
+
+/* Large blocks have no heap, but what decays is looked after by whoever calls. */
+static void large_tick(void)
+{
+    static _Atomic uint32_t calls;
+    if (atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed) % TICK_CALLS == 0) { /* a count, nothing more */
+        uint32_t now = neb_clock_ms(), decay = neb_heap_decay();
+        neb_huge_decay(now, decay);
+        (void)neb_chunk_decay(now, decay);
+    }
+}
+
+static void *large_alloc(size_t size, size_t alignment, bool *zeroed)
+{
+    large_tick();
+    return neb_large_alloc(size == 0 ? 1 : size, alignment, zeroed);
+}
+
+static void *allocate(size_t size, size_t alignment, bool *zeroed)
+{
+    int saved = errno;
+    unsigned class_index = alignment <= 16 ? (size <= SMALL_MAX ? size_class_of(size) : CLASS_COUNT)
+                                           : neb_size_class_aligned(size, alignment);
+    void *block;
+    if (class_index < CLASS_COUNT)
+        block = small_alloc(class_index);
+    else
+        block = large_alloc(size, alignment, zeroed);
+    errno = saved;
+    return block;
+}
+
+void *neb_allocate(size_t size, size_t alignment)
+{
+    if (NEB_UNLIKELY(size > PTRDIFF_MAX))
+        return NULL;
+    void *block = allocate(size, alignment, NULL);
+    if (POLICY_FILL && block != NULL)
+        memset(block, FILL_FRESH, size);
+    return block;
+}
+
+static NEB_COLD void *out_of_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+NEB_NOINLINE void *neb_malloc_slow(size_t size)
+{
+    void *block = neb_allocate(size, 16);
+    return NEB_LIKELY(block != NULL) ? block : out_of_memory();
+}
+
+NEB_NOINLINE void *neb_malloc_medium(size_t size)
+{
+    if (NEB_UNLIKELY(size > SMALL_MAX))
+        return neb_malloc_slow(size);
+    struct bin *bin = heap_bin_at(heap_current(), neb_bin_offset[(size + 15) >> STEP_SHIFT]);
+    void *block = bin_pop(bin);
+    return NEB_LIKELY(block != NULL) ? block : neb_malloc_slow(size);
+}
+
+void *neb_memalign(size_t alignment, size_t size)
+{
+    void *block = alignment <= 16 ? neb_malloc(size) : neb_allocate(size, alignment);
+    return NEB_LIKELY(block != NULL) ? block : out_of_memory();
+}
+
+/* A block that is known to be zero, if one is at hand without clearing. Magazines come first: their memory is warm,
+ * and clearing a small block costs less than a page fault. */
+static void *zero_alloc(size_t size)
+{
+    if (size <= CALLOC_FRESH_MIN || size > SMALL_MAX || POLICY_FREE_EXACT)
+        return NULL;
+    unsigned class_index = size_class_of(size);
+    struct heap *heap = neb_heap_enter();
+    void *block = *heap->bin[class_index].top == NULL ? neb_pool_take_zero(heap, class_index) : NULL;
+    neb_heap_leave(heap);
+    return block;
+}
+
+void *neb_calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    if (NEB_UNLIKELY(__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX))
+        return out_of_memory();
+    bool zeroed = false;
+    void *block = NULL;
+    if (bytes <= CALLOC_FRESH_MIN && !POLICY_EVERY_CALL_SLOW)
+        block = bin_pop(heap_current()->bin_by_step[(bytes + 15) >> STEP_SHIFT]);
+    else if ((block = zero_alloc(bytes)) != NULL)
+        return block;
+    if (block == NULL)
+        block = allocate(bytes, 16, &zeroed);
+    if (NEB_UNLIKELY(block == NULL))
+        return out_of_memory();
+    return zeroed ? block : memset(block, 0, bytes);
+}
+
+/* ---- sizes ------------------------------------------------------------------------------------------------------------- */
+
+/* From p to the end of its block; 0: p is not the beginning of a block. */
+static size_t block_size(const void *p, uint32_t entry)
+{
+    if (!entry_is_pooled(entry))
+        return neb_large_usable(p, entry);
+    const struct slab *slab = slab_of(p);
+    return slab_block_index(slab, p) == SIZE_MAX ? 0 : neb_size_class[slab->class_index].size;
+}
+
+static size_t checked_size(const void *p, uint32_t entry, const char *call)
+{
+    size_t size = block_size(p, entry);
+    if (NEB_UNLIKELY(size == 0) && !(entry == ENTRY_NONE && (size = neb_loader_size(p)) != 0))
+        neb_fault_invalid(call, p);
+    return size;
+}
+
+/* ---- free ------------------------------------------------------------------------------------------------------------- */
+
+static NEB_COLD void free_unknown(void *p, uint32_t entry, const char *call)
+{
+    if (entry == ENTRY_NONE && neb_loader_owns(p))
+        return; /* the loader's own little heap is never reused */
+    neb_fault_invalid(call, p);
+}
+
+static void pool_free(void *p, const char *call)
+{
+    struct heap *heap = neb_heap_enter();
+    if (POLICY_COUNT)
+        counter_add(&heap->pool[slab_of(p)->class_index].counts.frees, 1);
+    neb_pool_give(heap, p, call);
+    neb_heap_tick(heap);
+    neb_heap_leave(heap);
+}
+
+static void free_from(void *p, const char *call)
+{
+    if (p == NULL)
+        return;
+    int saved = errno;
+    uint32_t entry = page_map_load(p);
+    if (POLICY_FILL && entry != ENTRY_NONE)
+        memset(p, FILL_FREED, checked_size(p, entry, call));
+    if (entry_is_pooled(entry)) {
+        pool_free(p, call);
+    } else {
+        large_tick();
+        if (!neb_large_free(p, entry))
+            free_unknown(p, entry, call);
+    }
+    errno = saved;
+}
+
+NEB_NOINLINE void neb_free_slow(void *p)
+{
+    free_from(p, "free");
+}
+
+size_t neb_usable_size(const void *p)
+{
+    return p == NULL ? 0 : checked_size(p, page_map_load(p), "malloc_usable_size");
+}
+
+/* The compiler may round up, and C++ libraries may pass what they asked for rounded to their own steps: only a size
+ * of another class is surely wrong. */
+void neb_free_sized(void *p, size_t size, const char *call)
+{
+    if (POLICY_FREE_EXACT && p != NULL) {
+        size_t usable = checked_size(p, page_map_load(p), call);
+        if (size > usable || (size <= SMALL_MAX && neb_size_class[size_class_of(size)].size < usable / 2))
+            neb_fault_wrong_size(call, p, size, usable);
+    }
+    neb_free(p);
+}
+
+/* ---- realloc ----------------------------------------------------------------------------------------------------------- */
+
+static void *realloc_by_copy(void *p, size_t old_size, size_t size, uint32_t entry)
+{
+    void *block = neb_malloc(size);
+    if (block == NULL)
+        return NULL; /* p stays as it was */
+    memcpy(block, p, old_size < size ? old_size : size);
+    if (entry != ENTRY_NONE) /* the loader's blocks are left alone */
+        neb_free(p);
+    return block;
+}
+
+/* Stays where it is while at least half of the block is used. */
+static bool fits_in_place(size_t old_size, size_t size)
+{
+    return size <= old_size && size >= old_size / 2;
+}
+
+void *neb_realloc(void *p, size_t size)
+{
+    if (p == NULL)
+        return neb_malloc(size);
+    if (size == 0) { /* as in glibc: frees, and nothing is allocated */
+        free_from(p, "realloc");
+        return NULL;
+    }
+    if (NEB_UNLIKELY(size > PTRDIFF_MAX))
+        return out_of_memory();
+    uint32_t entry = page_map_load(p);
+    size_t old_size = checked_size(p, entry, "realloc");
+    if (entry_is_pooled(entry) && fits_in_place(old_size, size))
+        return p;
+    if (!entry_is_pooled(entry) && entry != ENTRY_NONE && size > SMALL_MAX) {
+        int saved = errno;
+        void *resized = neb_large_resize(p, entry, size);
+        errno = saved;
+        if (resized != NULL)
+            return resized;
+    }
+    return realloc_by_copy(p, old_size, size, entry);
+}
+
+void *neb_reallocarray(void *p, size_t count, size_t size)
+{
+    size_t bytes;
+    if (NEB_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
+        return out_of_memory();
+    return neb_realloc(p, bytes);
+}
+
+size_t neb_trim(void)
+{
+    int saved = errno;
+    struct heap *heap = neb_heap_enter();
+    size_t given = neb_heap_trim(heap);
+    neb_heap_leave(heap);
+    given += neb_chunk_trim();
+    given += neb_huge_trim();
+    errno = saved;
+    return given;
+}

@@ -1,0 +1,78 @@
+/* alloc.h - malloc and its relatives with C's semantics, not yet under their names.
+ *
+ *   neb_malloc(n):  bin = heap->bin_by_step[(n + 15) / 16]     up to 1,024 bytes; above, a table gives the bin
+ *                   magazine not empty -> pop                  otherwise refill, out of line
+ *   neb_free(p):    entry = window[(top - p) / 64 KiB]         one look-up gives both owner and size class
+ *                   offset = entry XOR my heap's tag           a small number only if the slab is mine
+ *                   magazine not full -> push                  otherwise: null, foreign, another's, large, full
+ *
+ * Units      bytes. Blocks are aligned to 16, or as asked for.
+ * Threads    any
+ * Errors     NULL and errno = ENOMEM (EINVAL for an alignment); free keeps errno
+ * Complexity O(1) but for refills, which are amortised O(1) too */
+#ifndef NEB_FRONT_ALLOC_H
+#define NEB_FRONT_ALLOC_H
+
+#include "heap/heap.h"
+
+/* The slow paths; they also serve as the only paths in policies that look at every call. */
+void *neb_malloc_slow(size_t size);
+void *neb_malloc_medium(size_t size);
+void neb_free_slow(void *p);
+
+NEB_INLINE void *bin_pop(struct bin *bin)
+{
+    void **top = bin->top;
+    void *block = *top;
+    if (NEB_LIKELY(block != NULL))
+        bin->top = top - 1;
+    return block;
+}
+
+NEB_INLINE void *neb_malloc(size_t size)
+{
+    if (POLICY_EVERY_CALL_SLOW)
+        return neb_malloc_slow(size);
+    if (NEB_UNLIKELY(size > FAST_MAX))
+        return neb_malloc_medium(size);
+    struct bin *bin = heap_current()->bin_by_step[(size + 15) >> STEP_SHIFT];
+    void *block = bin_pop(bin);
+    return NEB_LIKELY(block != NULL) ? block : neb_malloc_slow(size);
+}
+
+NEB_INLINE void neb_free(void *p)
+{
+    struct heap *heap = heap_current();
+    size_t offset = page_map_load_fast(p) ^ heap->tag;
+    if (NEB_UNLIKELY(POLICY_EVERY_CALL_SLOW || offset > ENTRY_OFFSET_MASK)) {
+        neb_free_slow(p);
+        return;
+    }
+    struct bin *bin = heap_bin_at(heap, offset);
+    void **top = bin->top;
+    if (NEB_UNLIKELY(top == bin->limit)) {
+        neb_free_slow(p);
+        return;
+    }
+    top[1] = p;
+    bin->top = top + 1;
+}
+
+void *neb_calloc(size_t count, size_t size);
+void *neb_realloc(void *p, size_t size);
+void *neb_reallocarray(void *p, size_t count, size_t size);
+/* alignment: a power of two; errno ENOMEM. */
+void *neb_memalign(size_t alignment, size_t size);
+/* 0 for NULL. */
+size_t neb_usable_size(const void *p);
+/* Says so when the size cannot be that of the block, then frees it. */
+void neb_free_sized(void *p, size_t size, const char *call);
+
+/* What the C++ operators call: no errno. */
+void *neb_allocate(size_t size, size_t alignment);
+
+/* Gives back to the system what the calling thread's heap, ownerless slabs, free granules and kept mappings can
+ * spare; bytes. */
+size_t neb_trim(void);
+
+#endif

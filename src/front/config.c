@@ -1,0 +1,119 @@
+/* config.c - see config.h. Runs before main, so it uses neither stdio nor the heap. */
+#include "front/config.h"
+
+#include "base/fmt.h"
+#include "os/env.h"
+#include <stdbool.h>
+#include <string.h>
+
+const struct option neb_options[OPTION_COUNT] = {
+#define X(name, default_, min, max, help) {#name, default_, min, max, help},
+    NEB_OPTIONS(X)
+#undef X
+};
+
+struct word {
+    const char *start;
+    size_t length;
+};
+
+static struct word word_until(const char **text, const char *stops)
+{
+    struct word word = {*text, strcspn(*text, stops)};
+    *text += word.length;
+    return word;
+}
+
+static const struct option *option_find(struct word name)
+{
+    for (unsigned i = 0; i < OPTION_COUNT; i++)
+        if (strlen(neb_options[i].name) == name.length && memcmp(neb_options[i].name, name.start, name.length) == 0)
+            return &neb_options[i];
+    return NULL;
+}
+
+static bool number_parse(struct word word, uint64_t *value)
+{
+    *value = 0;
+    for (size_t i = 0; i < word.length; i++) {
+        unsigned digit = (unsigned)(word.start[i] - '0');
+        if (digit > 9 || __builtin_mul_overflow(*value, UINT64_C(10), value) || __builtin_add_overflow(*value, digit, value))
+            return false;
+    }
+    return word.length > 0;
+}
+
+static void complain(struct word key, struct word value, const struct option *option)
+{
+    char buffer[384];
+    struct text text = neb_text_in(buffer, sizeof buffer - 1);
+    neb_text_string(&text, "nebmalloc: NEBMALLOC: ");
+    if (option == NULL) {
+        neb_text_string(&text, "unknown option '");
+        neb_text_bytes(&text, key.start, key.length > 64 ? 64 : key.length);
+        neb_text_string(&text, "', ignored; NEBMALLOC=help lists the options");
+    } else {
+        neb_text_string(&text, option->name);
+        neb_text_string(&text, "='");
+        neb_text_bytes(&text, value.start, value.length > 64 ? 64 : value.length);
+        neb_text_string(&text, "' is not a number from ");
+        neb_text_decimal(&text, option->min);
+        neb_text_string(&text, " to ");
+        neb_text_decimal(&text, option->max);
+        neb_text_string(&text, "; using ");
+        neb_text_decimal(&text, option->default_value);
+    }
+    neb_text_string(&text, "\n");
+    neb_os_write(2, text.data, text.length);
+}
+
+/* A key alone switches on. */
+static void assignment_parse(const char **text, uint64_t values[OPTION_COUNT])
+{
+    struct word key = word_until(text, "=,"), value = {"1", 1};
+    if (**text == '=') {
+        ++*text;
+        value = word_until(text, ",");
+    }
+    const struct option *option = option_find(key);
+    uint64_t number;
+    if (option != NULL && number_parse(value, &number) && number >= option->min && number <= option->max)
+        values[option - neb_options] = number;
+    else if (option != NULL || key.length > 0)
+        complain(key, value, option);
+}
+
+static void help_print(void)
+{
+    char buffer[2048];
+    struct text text = neb_text_in(buffer, sizeof buffer);
+    neb_text_string(&text, "NEBMALLOC=key=value,key=value\n");
+    for (unsigned i = 0; i < OPTION_COUNT; i++) {
+        const struct option *option = &neb_options[i];
+        neb_text_string(&text, "  ");
+        neb_text_string(&text, option->name);
+        neb_text_string(&text, "=");
+        neb_text_decimal(&text, option->min);
+        neb_text_string(&text, "..");
+        neb_text_decimal(&text, option->max);
+        neb_text_string(&text, " (");
+        neb_text_decimal(&text, option->default_value);
+        neb_text_string(&text, ")\n      ");
+        neb_text_string(&text, option->help);
+        neb_text_string(&text, "\n");
+    }
+    neb_os_write(2, text.data, text.length);
+}
+
+void neb_config_parse(const char *text, uint64_t values[OPTION_COUNT])
+{
+    for (unsigned i = 0; i < OPTION_COUNT; i++)
+        values[i] = neb_options[i].default_value;
+    while (text != NULL && *text != '\0') {
+        assignment_parse(&text, values);
+        if (*text == ',')
+            text++;
+    }
+    if (values[OPTION_help] != 0)
+        help_print();
+}

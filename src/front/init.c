@@ -1,0 +1,85 @@
+/* init.c - see init.h.
+ *
+ * The library asks to be initialised before all others (-z initfirst), so that its fork handlers are the first to be
+ * registered: prepare handlers run in reverse order, so that ours takes the locks after every other one ran. */
+#include "front/init.h"
+
+#include "front/config.h"
+#include "front/stats.h"
+#include "heap/large.h"
+#include "heap/meta.h"
+#include "heap/pool.h"
+#include "os/env.h"
+#include "os/lock.h"
+#include "os/thread.h"
+
+static bool is_initialised; /* written before there are threads */
+static uint64_t options[OPTION_COUNT];
+static int report_descriptor = 2; /* of our own: programs close stderr before they end */
+
+/* In the order of enum lock_rank. */
+static const struct {
+    void (*take)(void), (*give)(void), (*reset)(void);
+} ranks[] = {
+    {neb_heap_locks_take, neb_heap_locks_give, neb_heap_locks_reset},
+    {neb_chunk_lock, neb_chunk_unlock, neb_chunk_lock_reset},
+    {neb_huge_lock, neb_huge_unlock, neb_huge_lock_reset},
+    {neb_page_map_lock, neb_page_map_unlock, neb_page_map_lock_reset},
+    {neb_meta_lock, neb_meta_unlock, neb_meta_lock_reset},
+};
+enum { RANKS = sizeof ranks / sizeof ranks[0] };
+
+void neb_fork_prepare(void)
+{
+    for (unsigned rank = 0; rank < RANKS; rank++)
+        ranks[rank].take();
+    neb_lock_hold_all(true);
+}
+
+void neb_fork_parent(void)
+{
+    neb_lock_hold_all(false);
+    for (unsigned rank = RANKS; rank-- > 0;)
+        ranks[rank].give();
+}
+
+void neb_fork_child(void)
+{
+    neb_lock_hold_all(false);
+    for (unsigned rank = 0; rank < RANKS; rank++)
+        ranks[rank].reset();
+}
+
+static void on_stats_signal(int number)
+{
+    (void)number;
+    neb_stats_print(report_descriptor);
+}
+
+static void options_apply(void)
+{
+    neb_heap_set_decay((uint32_t)options[OPTION_decay_ms]);
+    neb_chunk_set_huge_pages(options[OPTION_huge_pages] != 0);
+    neb_huge_set_keep((size_t)options[OPTION_huge_keep_mib] << 20);
+    if (options[OPTION_stats_signal] != 0 && !neb_os_on_signal((int)options[OPTION_stats_signal], on_stats_signal))
+        neb_os_complain("NEBMALLOC: stats_signal: this signal is in use or cannot be caught");
+    if (options[OPTION_stats] != 0 || options[OPTION_stats_signal] != 0)
+        report_descriptor = neb_os_keep_descriptor(2);
+}
+
+void neb_init(char *const *environment)
+{
+    if (is_initialised)
+        return;
+    is_initialised = true;
+    neb_heap_watch_threads(true);
+    neb_thread_at_fork(neb_fork_prepare, neb_fork_parent, neb_fork_child);
+    neb_config_parse(neb_env_value(environment, "NEBMALLOC"), options);
+    options_apply();
+}
+
+void neb_exit(void)
+{
+    if (options[OPTION_stats] != 0)
+        neb_stats_print(report_descriptor);
+}

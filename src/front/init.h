@@ -1,0 +1,14 @@
+/* init.h - what is done once: options, fork, the end of threads. The first malloc needs none of it. */
+#ifndef NEB_FRONT_INIT_H
+#define NEB_FRONT_INIT_H
+
+/* From the library's constructor; environment: as main's third argument. A second call does nothing. */
+void neb_init(char *const *environment);
+/* From its destructor: the report, if it was asked for. */
+void neb_exit(void);
+/* Around fork: takes every lock in the order of ranks; gives them; makes them new in the child. */
+void neb_fork_prepare(void);
+void neb_fork_parent(void);
+void neb_fork_child(void);
+
+#endif

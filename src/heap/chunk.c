@@ -1,0 +1,354 @@
+/* chunk.c - see chunk.h.
+ *
+ *   by_run[n]   chunks whose longest run of free granules is n; by_run_set knows the lists that are not empty
+ *   dirty       chunks with resident free granules, oldest last
+ *
+ * Best fit by the longest run: what is broken is broken further, whole chunks stay whole and can go back. */
+#include "heap/chunk.h"
+
+#include "base/panic.h"
+#include "heap/meta.h"
+#include "os/env.h"
+#include "os/lock.h"
+#include "os/vm.h"
+
+static struct lock lock;
+static struct list_node by_run[CHUNK_GRANULES + 1];
+static uint64_t by_run_set; /* bit n - 1: by_run[n] is not empty; chunks without free granules are in no list */
+static struct list_node dirty;
+static struct list_node unused; /* descriptors of unmapped chunks, linked by node */
+static struct chunk *parted; /* the chunk that is committed part by part: the first one */
+static struct chunk_counts counts;
+static bool huge_pages_wanted;
+
+static uint64_t dirty_granules(const struct chunk *chunk)
+{
+    return chunk->free & ~chunk->clean;
+}
+
+static void chunk_unlink(struct chunk *chunk, unsigned run)
+{
+    if (!list_is_linked(&chunk->node))
+        return;
+    list_remove(&chunk->node);
+    if (list_is_empty(&by_run[run]))
+        by_run_set &= ~(UINT64_C(1) << (run - 1));
+}
+
+static void chunk_link(struct chunk *chunk, unsigned run)
+{
+    if (run == 0)
+        return;
+    list_push(&by_run[run], &chunk->node);
+    by_run_set |= UINT64_C(1) << (run - 1);
+}
+
+static void dirty_update(struct chunk *chunk)
+{
+    bool is_dirty = dirty_granules(chunk) != 0;
+    if (is_dirty && !list_is_linked(&chunk->dirty_node)) {
+        chunk->dirty_since_ms = neb_clock_ms();
+        list_push(&dirty, &chunk->dirty_node);
+    } else if (!is_dirty && list_is_linked(&chunk->dirty_node)) {
+        list_remove(&chunk->dirty_node);
+    }
+}
+
+/* The one place where the sets of free and clean granules change. */
+static void chunk_set(struct chunk *chunk, uint64_t free, uint64_t clean)
+{
+    unsigned old_run = bits_longest_run(chunk->free), run = bits_longest_run(free);
+    counts.granules_free += (size_t)bits_count(free) - bits_count(chunk->free);
+    counts.granules_clean += (size_t)bits_count(clean) - bits_count(chunk->clean);
+    chunk->free = free;
+    chunk->clean = clean;
+    if (old_run != run) {
+        chunk_unlink(chunk, old_run);
+        chunk_link(chunk, run);
+    }
+    dirty_update(chunk);
+}
+
+/* ---- chunks from the system ------------------------------------------------------------------------------------ */
+
+static struct chunk *descriptor_take(void)
+{
+    neb_lock_take(&lock);
+    struct list_node *node = list_is_empty(&unused) ? NULL : unused.next;
+    if (node != NULL)
+        list_remove(node);
+    neb_lock_give(&lock);
+    return node != NULL ? LIST_OF(node, struct chunk, node) : neb_meta_take(sizeof(struct chunk), 64);
+}
+
+static void descriptor_give(struct chunk *chunk)
+{
+    neb_lock_take(&lock);
+    list_push(&unused, &chunk->node);
+    neb_lock_give(&lock);
+}
+
+/* The first chunk is committed in parts, all others at once. */
+static unsigned char *chunk_map(bool in_parts)
+{
+    if (!in_parts)
+        return neb_vm_map_aligned(CHUNK_BYTES, CHUNK_BYTES);
+    unsigned char *base = neb_vm_reserve_aligned(CHUNK_BYTES, CHUNK_BYTES);
+    if (base != NULL && !neb_vm_commit(base, (size_t)CHUNK_PART_GRANULES << GRANULE_SHIFT)) {
+        (void)neb_vm_unmap(base, CHUNK_BYTES);
+        return NULL;
+    }
+    return base;
+}
+
+/* Maps a chunk and makes it known. Called without the lock: mapping may sleep. */
+static bool chunk_add(void)
+{
+    struct chunk *chunk = descriptor_take();
+    if (chunk == NULL)
+        return false;
+    struct chunk_counts before = neb_chunk_counts();
+    bool in_parts = before.chunks_mapped == 0; /* two threads at once: one's parts stay unused */
+    unsigned char *base = chunk_map(in_parts);
+    if (base == NULL || !neb_page_map_cover(base, CHUNK_BYTES) || !neb_page_map_set_chunk(base, chunk)) {
+        if (base != NULL)
+            (void)neb_vm_unmap(base, CHUNK_BYTES);
+        descriptor_give(chunk);
+        return false;
+    }
+    chunk->base = base;
+    chunk->uncommitted = in_parts ? ~bits_range(0, CHUNK_PART_GRANULES) : 0;
+    chunk->is_huge = !in_parts && huge_pages_wanted && before.chunks >= HUGE_PAGE_CHUNKS_MIN;
+    if (chunk->is_huge)
+        neb_vm_advise_huge(base, CHUNK_BYTES);
+    neb_lock_take(&lock);
+    counts.chunks++;
+    counts.chunks_mapped++;
+    if (in_parts)
+        parted = chunk;
+    counts.granules_uncommitted += bits_count(chunk->uncommitted);
+    chunk->free = chunk->clean = 0;
+    chunk_set(chunk, ~chunk->uncommitted, ~chunk->uncommitted);
+    neb_lock_give(&lock);
+    return true;
+}
+
+/* Commits the next part of the first chunk. Called without the lock. */
+static bool part_add(void)
+{
+    neb_lock_take(&lock);
+    struct chunk *chunk = parted;
+    uint64_t part = 0;
+    if (chunk != NULL && chunk->uncommitted != 0)
+        part = bits_range(bits_lowest(chunk->uncommitted), CHUNK_PART_GRANULES);
+    if (part != 0)
+        chunk->uncommitted &= ~part; /* mine: nobody else commits it */
+    neb_lock_give(&lock);
+    if (part == 0)
+        return false;
+    bool committed = neb_vm_commit(chunk->base + ((size_t)bits_lowest(part) << GRANULE_SHIFT),
+                                   (size_t)CHUNK_PART_GRANULES << GRANULE_SHIFT);
+    neb_lock_take(&lock);
+    if (committed) {
+        counts.granules_uncommitted -= CHUNK_PART_GRANULES;
+        chunk_set(chunk, chunk->free | part, chunk->clean | part);
+    } else {
+        chunk->uncommitted |= part;
+    }
+    neb_lock_give(&lock);
+    return committed;
+}
+
+/* ---- granules ---------------------------------------------------------------------------------------------------- */
+
+static void count_used(ptrdiff_t change)
+{
+    counts.granules_used += (size_t)change;
+    if (counts.granules_used > counts.granules_used_peak)
+        counts.granules_used_peak = counts.granules_used;
+}
+
+/* Resident granules first: they cost no page fault. */
+static bool chunk_find_run(const struct chunk *chunk, unsigned count, unsigned *first)
+{
+    uint64_t starts = bits_run_starts(dirty_granules(chunk), count);
+    if (starts == 0)
+        starts = bits_run_starts(chunk->free, count);
+    if (starts == 0)
+        return false;
+    *first = bits_lowest(starts);
+    return true;
+}
+
+static struct granules take_locked(unsigned count)
+{
+    struct granules taken = {NULL, 0, count, false};
+    uint64_t runs = by_run_set >> (count - 1) << (count - 1);
+    if (runs == 0)
+        return taken;
+    struct chunk *chunk = LIST_OF(by_run[bits_lowest(runs) + 1].next, struct chunk, node);
+    CHECK(chunk_find_run(chunk, count, &taken.first));
+    uint64_t bits = bits_range(taken.first, count);
+    taken.is_clean = (chunk->clean & bits) == bits;
+    taken.chunk = chunk;
+    count_used((ptrdiff_t)count);
+    chunk_set(chunk, chunk->free & ~bits, chunk->clean & ~bits);
+    return taken;
+}
+
+struct granules neb_granules_take(unsigned count)
+{
+    for (;;) {
+        neb_lock_take(&lock);
+        struct granules taken = take_locked(count);
+        neb_lock_give(&lock);
+        if (taken.chunk != NULL) {
+            for (unsigned i = 0; i < count; i++)
+                taken.chunk->head[taken.first + i] = (uint8_t)taken.first;
+            return taken;
+        }
+        if (!part_add() && !chunk_add())
+            return taken;
+    }
+}
+
+void neb_granules_give(struct chunk *chunk, unsigned first, unsigned count)
+{
+    neb_lock_take(&lock);
+    uint64_t bits = bits_range(first, count);
+    CHECK((chunk->free & bits) == 0);
+    count_used(-(ptrdiff_t)count);
+    chunk_set(chunk, chunk->free | bits, chunk->clean);
+    neb_lock_give(&lock);
+}
+
+bool neb_granules_extend(struct chunk *chunk, unsigned first, unsigned count, unsigned new_count)
+{
+    if (first + new_count > CHUNK_GRANULES)
+        return false;
+    uint64_t bits = bits_range(first + count, new_count - count);
+    neb_lock_take(&lock);
+    bool is_free = (chunk->free & bits) == bits;
+    if (is_free) {
+        count_used((ptrdiff_t)(new_count - count));
+        chunk_set(chunk, chunk->free & ~bits, chunk->clean & ~bits);
+    }
+    neb_lock_give(&lock);
+    for (unsigned i = first + count; is_free && i < first + new_count; i++)
+        chunk->head[i] = (uint8_t)first;
+    return is_free;
+}
+
+/* ---- back to the system -------------------------------------------------------------------------------------------- */
+
+/* Purges a set of granules that this thread took out, run by run; the set that is clean now. */
+static uint64_t purge_runs(struct chunk *chunk, uint64_t set)
+{
+    uint64_t cleaned = 0;
+    while (set != 0) {
+        unsigned first = bits_lowest(set);
+        uint64_t rest = ~(set >> first);
+        unsigned count = rest == 0 ? 64 : bits_lowest(rest);
+        uint64_t run = bits_range(first, count);
+        if (neb_vm_purge(chunk->base + ((size_t)first << GRANULE_SHIFT), (size_t)count << GRANULE_SHIFT))
+            cleaned |= run;
+        set &= ~run;
+    }
+    return cleaned;
+}
+
+/* Whole, and not the only one with free granules: a program that frees all it has mostly goes on. */
+static bool chunk_is_superfluous(const struct chunk *chunk)
+{
+    return chunk->free == ~UINT64_C(0) && counts.granules_free > 2 * CHUNK_GRANULES;
+}
+
+/* Takes the chunk out of all lists; called with the lock, which is given back. */
+static void chunk_remove(struct chunk *chunk)
+{
+    chunk_set(chunk, 0, 0);
+    counts.chunks--;
+    counts.chunks_unmapped++;
+    neb_lock_give(&lock);
+    if (neb_vm_unmap(chunk->base, CHUNK_BYTES)) {
+        descriptor_give(chunk);
+        return;
+    }
+    uint64_t cleaned = purge_runs(chunk, ~UINT64_C(0)); /* unmapping is refused: keep it */
+    neb_lock_take(&lock);
+    counts.chunks++;
+    counts.chunks_unmapped--;
+    chunk_set(chunk, ~UINT64_C(0), cleaned);
+    neb_lock_give(&lock);
+}
+
+/* Purges or unmaps the chunk; called with the lock, which is given back. */
+static size_t chunk_clean(struct chunk *chunk)
+{
+    uint64_t set = dirty_granules(chunk);
+    size_t bytes = (size_t)bits_count(set) << GRANULE_SHIFT;
+    if (chunk_is_superfluous(chunk)) {
+        chunk_remove(chunk);
+        return bytes;
+    }
+    chunk_set(chunk, chunk->free & ~set, chunk->clean);
+    neb_lock_give(&lock);
+    uint64_t cleaned = purge_runs(chunk, set);
+    neb_lock_take(&lock);
+    chunk_set(chunk, chunk->free | set, chunk->clean | cleaned);
+    neb_lock_give(&lock);
+    return (size_t)bits_count(cleaned) << GRANULE_SHIFT;
+}
+
+bool neb_chunk_decay(uint32_t now_ms, uint32_t decay_ms)
+{
+    neb_lock_take(&lock);
+    struct chunk *oldest = list_is_empty(&dirty) ? NULL : LIST_OF(dirty.prev, struct chunk, dirty_node);
+    if (oldest == NULL || now_ms - oldest->dirty_since_ms < decay_ms) {
+        neb_lock_give(&lock);
+        return false;
+    }
+    (void)chunk_clean(oldest);
+    return true;
+}
+
+size_t neb_chunk_trim(void)
+{
+    size_t given = 0;
+    for (size_t rounds = 0;; rounds++) {
+        neb_lock_take(&lock);
+        if (list_is_empty(&dirty) || rounds > 2 * counts.chunks) {
+            neb_lock_give(&lock);
+            return given;
+        }
+        given += chunk_clean(LIST_OF(dirty.prev, struct chunk, dirty_node));
+    }
+}
+
+struct chunk_counts neb_chunk_counts(void)
+{
+    neb_lock_take(&lock);
+    struct chunk_counts now = counts;
+    neb_lock_give(&lock);
+    return now;
+}
+
+void neb_chunk_set_huge_pages(bool wanted)
+{
+    huge_pages_wanted = wanted;
+}
+
+void neb_chunk_lock(void)
+{
+    neb_lock_take(&lock);
+}
+
+void neb_chunk_unlock(void)
+{
+    neb_lock_give(&lock);
+}
+
+void neb_chunk_lock_reset(void)
+{
+    neb_lock_reset(&lock);
+}

@@ -1,0 +1,80 @@
+/* chunk.h - 4 MiB of address space cut into granules, and who has them.
+ *
+ *   granule   0 1 2 3 4 5 ...            63
+ *   free      0 0 0 1 1 1                 1     nobody has it
+ *   clean             1                   1     ... and its pages read as zero: never touched, or given back
+ *
+ * Free granules that are not clean stay resident for a while, since they are the warmest memory there is; after
+ * decay_ms their pages go back, and a whole free chunk is unmapped.
+ *
+ * Ownership  free, clean, node: LOCK_CHUNK; head, slab of a taken granule: who took it; base: constant
+ * Locks      LOCK_CHUNK, never held across a system call
+ * Failure    NULL when the system has no memory; nothing changed
+ * Sync       C1: descriptors are published through the page map (P3) and never unmapped */
+#ifndef NEB_HEAP_CHUNK_H
+#define NEB_HEAP_CHUNK_H
+
+#include "heap/page_map.h"
+#include "heap/slab.h"
+
+struct chunk {
+    unsigned char *base;
+    struct list_node node;       /* among chunks with the same longest run of free granules */
+    struct list_node dirty_node; /* among chunks with resident free granules, the longest-waiting last */
+    uint64_t free, clean;        /* bit i: granule i */
+    uint64_t uncommitted;        /* neither free nor taken: address space only */
+    uint32_t dirty_since_ms;
+    uint8_t is_huge;             /* huge pages were asked for */
+    uint8_t head[CHUNK_GRANULES];     /* first granule of the slab or block that has granule i */
+    uint8_t granules[CHUNK_GRANULES]; /* of the large block that begins at granule i */
+    struct slab slab[CHUNK_GRANULES]; /* the slab that begins at granule i */
+};
+
+struct granules {
+    struct chunk *chunk; /* NULL: no memory */
+    unsigned first, count;
+    bool is_clean;
+};
+
+NEB_INLINE unsigned chunk_granule_of(const void *p)
+{
+    return (unsigned)(ptr_address(p) >> GRANULE_SHIFT) % CHUNK_GRANULES;
+}
+
+NEB_INLINE unsigned char *granules_base(const struct granules *granules)
+{
+    return granules->chunk->base + ((size_t)granules->first << GRANULE_SHIFT);
+}
+
+/* The slab around p, which lies in one. */
+NEB_INLINE struct slab *slab_of(const void *p)
+{
+    struct chunk *chunk = page_map_chunk(p);
+    return &chunk->slab[chunk->head[chunk_granule_of(p)]];
+}
+
+/* 1 <= count <= 64. */
+struct granules neb_granules_take(unsigned count);
+void neb_granules_give(struct chunk *chunk, unsigned first, unsigned count);
+/* Takes the granules behind a run too, if they are free. */
+bool neb_granules_extend(struct chunk *chunk, unsigned first, unsigned count, unsigned new_count);
+
+/* Gives back pages that have been free since before now - decay; at most one chunk's. False: nothing was due. */
+bool neb_chunk_decay(uint32_t now_ms, uint32_t decay_ms);
+/* Gives back every free page; bytes given. */
+size_t neb_chunk_trim(void);
+
+struct chunk_counts {
+    size_t chunks, granules_free, granules_clean, granules_uncommitted;
+    size_t granules_used, granules_used_peak;
+    size_t chunks_mapped, chunks_unmapped; /* since the start */
+};
+struct chunk_counts neb_chunk_counts(void);
+/* Whether huge pages may be asked for. */
+void neb_chunk_set_huge_pages(bool wanted);
+
+void neb_chunk_lock(void);
+void neb_chunk_unlock(void);
+void neb_chunk_lock_reset(void);
+
+#endif

@@ -1,0 +1,18 @@
+/* fault.h - what is said when the program gives the allocator a pointer it must not have.
+ *
+ * One line on stderr that names the call, the pointer, and what it points at; then abort. Formatted without stdio
+ * and without the heap. */
+#ifndef NEB_HEAP_FAULT_H
+#define NEB_HEAP_FAULT_H
+
+#include "base/attr.h"
+#include <stddef.h>
+
+/* The pointer is no block in use: finds out what it is instead. call: "free", "realloc", ... */
+_Noreturn NEB_COLD void neb_fault_invalid(const char *call, const void *p);
+/* The block is free already. */
+_Noreturn NEB_COLD void neb_fault_double_free(const char *call, const void *p);
+/* The size that the caller states is not that of the block. */
+NEB_COLD void neb_fault_wrong_size(const char *call, const void *p, size_t stated, size_t usable);
+
+#endif

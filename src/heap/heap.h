@@ -1,0 +1,140 @@
+/* heap.h - everything one thread owns.
+ *
+ *   bin_by_step[(size + 15) / 16] --> bin[class]     what the fast paths read: 1.7 KB, most of it never touched
+ *   bin:   top ---> newest entry of the magazine; below the oldest stands NULL
+ *          limit -> its last slot
+ *   pool[class]   the cold half: magazine, slabs, counters
+ *   outbox        blocks of other heaps' slabs, gathered into batches
+ *   inbox         batches from other threads
+ *
+ * A thread begins with neb_heap_none, whose bins are all empty and full at once, so that its first call is a slow
+ * one without a test for it. Threads without a heap of their own (too young to deserve one, or so late in their
+ * exit that they gave it up) share neb_heap_shared under a lock.
+ *
+ * Invariant  heap structures are never unmapped, and keep their id
+ * Ownership  the thread whose tls.heap names the heap; the shared heap: who holds its lock; inbox: any thread;
+ *            counters: written by the owner, read by any
+ * Locks      LOCK_SHARED_HEAP, LOCK_HEAP_TABLE */
+#ifndef NEB_HEAP_HEAP_H
+#define NEB_HEAP_HEAP_H
+
+#include "heap/chunk.h"
+#include "heap/inbox.h"
+#include "policy/policy.h"
+
+struct bin {
+    void **top;
+    void **limit;
+};
+
+/* Written by the owner alone with relaxed stores (statistics order nothing), read by any. */
+struct pool_counts {
+    _Atomic uint64_t taken, returned; /* blocks out of and back into slabs; taken - returned: in use or in magazines */
+    _Atomic uint64_t slabs_made, slabs_released;
+    _Atomic uint64_t refills, flushes, grown; /* slow calls; doublings of the magazine */
+    _Atomic uint64_t claims, adopted, abandoned, sent; /* slabs claimed by a free, taken from and put on the list; blocks sent away */
+    _Atomic uint64_t allocs, frees;          /* every call, where the policy counts them */
+    _Atomic uint64_t held; /* blocks in the magazine at the last slow call */
+};
+
+enum pool_event { POOL_NEW, POOL_REFILLED, POOL_FLUSHED };
+
+struct pool {
+    struct list_node partial; /* owned slabs with free blocks: those with bits first, then bump arenas */
+    struct list_node full;    /* owned slabs whose blocks are all in use or in a magazine */
+    void **magazine;          /* slot 0 is the NULL; NULL before the first use */
+    uint8_t order;            /* the magazine is an array of 2^order bytes */
+    uint8_t last_event;
+    uint8_t flush_streak;     /* flushes since the last refill, up to CONSUMER_FLUSHES */
+    uint8_t is_active;        /* refilled or flushed since the last sweep */
+    struct pool_counts counts;
+};
+
+struct outbox_slot {
+    uint32_t owner;
+    uint32_t bytes;
+    struct batch *batch;
+};
+
+struct heap_counts {
+    _Atomic uint64_t batches_sent, batches_applied, blocks_lost, pages_purged_bytes;
+};
+
+struct heap {
+    uint32_t tag; /* id << ENTRY_OFFSET_BITS: XOR an entry of mine and the bin's offset is left */
+    uint32_t id;
+    struct bin *bin_by_step[FAST_MAX / 16 + 1];
+    struct bin bin[CLASS_COUNT];
+    /* cold from here on */
+    uint32_t slow_calls, swept_ms;
+    struct batch *spare;
+    uint32_t spare_count;
+    uint8_t is_alive;
+    struct heap *next_unused; /* LOCK_HEAP_TABLE */
+    struct outbox_slot outbox[OUTBOX_SLOTS];
+    struct heap_counts counts;
+    NEB_ALIGNED(64) struct inbox inbox;
+    NEB_ALIGNED(64) struct pool pool[CLASS_COUNT];
+};
+_Static_assert(offsetof(struct heap, bin) == BIN_FIRST_OFFSET, "the tables of size_class.c know where bins begin");
+_Static_assert(sizeof(struct bin) == BIN_BYTES, "and how large they are");
+
+enum thread_state { THREAD_YOUNG, THREAD_HAS_HEAP, THREAD_ENDED };
+
+struct tls {
+    struct heap *heap;
+    uint32_t slow_calls;
+    uint8_t state;
+};
+_Static_assert(sizeof(struct tls) <= 32, "static thread-local storage is scarce for libraries loaded late");
+
+extern _Thread_local struct tls neb_tls __attribute__((tls_model("initial-exec")));
+extern struct heap neb_heap_none, neb_heap_shared;
+
+NEB_INLINE struct heap *heap_current(void)
+{
+    return neb_tls.heap;
+}
+
+NEB_INLINE struct bin *heap_bin_at(struct heap *heap, size_t offset)
+{
+    return (struct bin *)(void *)ptr_add(heap, offset);
+}
+
+/* The entry of a slab without owner. */
+NEB_INLINE uint32_t class_entry(unsigned class_index)
+{
+    return (uint32_t)(BIN_FIRST_OFFSET + BIN_BYTES * class_index);
+}
+
+NEB_INLINE void counter_add(_Atomic uint64_t *counter, uint64_t amount)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + amount, memory_order_relaxed);
+}
+
+NEB_INLINE size_t bin_count(const struct heap *heap, unsigned class_index)
+{
+    const struct pool *pool = &heap->pool[class_index];
+    return pool->magazine == NULL ? 0 : (size_t)(heap->bin[class_index].top - pool->magazine);
+}
+
+/* The heap to work in, for slow paths: the thread's own, made now if it deserves one, else the shared one with its
+ * lock held. Never NULL. */
+struct heap *neb_heap_enter(void);
+void neb_heap_leave(struct heap *heap);
+/* The thread's end: gives up everything; what comes later goes through the shared heap. */
+void neb_heap_end(void);
+
+/* NULL for an id that was never given out. Any thread, no locks. */
+struct heap *neb_heap_by_id(uint32_t id);
+uint32_t neb_heap_id_bound(void); /* every id is below */
+bool neb_heap_others_exist(void); /* more than one heap is or was alive at the same time */
+
+/* Once per process, before there are threads: asks to be told of each thread's end. */
+void neb_heap_watch_threads(bool can_watch);
+
+void neb_heap_locks_take(void);
+void neb_heap_locks_give(void);
+void neb_heap_locks_reset(void);
+
+#endif

@@ -1,0 +1,324 @@
+/* huge.c - mappings of their own; see large.h.
+ *
+ *   page map entry of the first granule: ENTRY_HUGE | number --> table[number]: base, bytes
+ *   kept: mappings that were freed and may serve again, newest first
+ *
+ * Only the first granule has an entry: a pointer into the middle of a huge block is foreign at first sight, and
+ * neb_huge_around tells for the message where it points.
+ *
+ * Ownership  a slot: LOCK_HUGE; base and bytes of a block in use: who has the block
+ * Sync       a slot is written before its number stands in the page map (P1) */
+#include "heap/huge.h"
+
+#include "base/list.h"
+#include "base/panic.h"
+#include "heap/meta.h"
+#include "os/env.h"
+#include "os/lock.h"
+#include "os/vm.h"
+
+enum { SEGMENT_SLOTS = 256, SEGMENTS = 4096 };
+
+struct huge {
+    unsigned char *base;
+    size_t bytes;
+    uint32_t number;
+    uint32_t freed_ms;
+    bool in_use;
+    struct list_node node; /* free slots, or kept mappings */
+};
+
+static struct lock lock;
+static _Atomic(struct huge *) segments[SEGMENTS];
+static uint32_t slots_made;
+static struct list_node free_slots, kept;
+static size_t keep_bytes_max = HUGE_KEEP_BYTES;
+static struct large_counts counts;
+
+static struct huge *slot_at(uint32_t number)
+{
+    if (number >= SEGMENTS * SEGMENT_SLOTS)
+        return NULL;
+    struct huge *segment = atomic_load_explicit(&segments[number / SEGMENT_SLOTS], memory_order_acquire);
+    return segment == NULL ? NULL : &segment[number % SEGMENT_SLOTS];
+}
+
+static struct huge *slot_make_locked(void)
+{
+    if (slots_made == SEGMENTS * SEGMENT_SLOTS)
+        return NULL;
+    uint32_t number = slots_made;
+    if (number % SEGMENT_SLOTS == 0) {
+        struct huge *segment = neb_meta_take(SEGMENT_SLOTS * sizeof *segment, 64);
+        if (segment == NULL)
+            return NULL;
+        atomic_store_explicit(&segments[number / SEGMENT_SLOTS], segment, memory_order_release);
+    }
+    slots_made++;
+    struct huge *slot = slot_at(number);
+    slot->number = number;
+    return slot;
+}
+
+static struct huge *slot_take(void)
+{
+    neb_lock_take(&lock);
+    struct huge *slot;
+    if (list_is_empty(&free_slots)) {
+        slot = slot_make_locked();
+    } else {
+        slot = LIST_OF(free_slots.next, struct huge, node);
+        list_remove(&slot->node);
+    }
+    neb_lock_give(&lock);
+    return slot;
+}
+
+static void slot_give(struct huge *slot)
+{
+    neb_lock_take(&lock);
+    list_push(&free_slots, &slot->node);
+    neb_lock_give(&lock);
+}
+
+/* ---- kept mappings ------------------------------------------------------------------------------------------------- */
+
+/* The smallest one that is large enough and wastes at most a quarter. */
+static struct huge *kept_take(size_t bytes, size_t alignment)
+{
+    struct huge *best = NULL;
+    neb_lock_take(&lock);
+    if (!list_is_empty(&kept))
+        for (struct list_node *node = kept.next; node != &kept; node = node->next) {
+            struct huge *slot = LIST_OF(node, struct huge, node);
+            if (slot->bytes >= bytes && slot->bytes - bytes <= bytes / 4 && ptr_address(slot->base) % alignment == 0 &&
+                (best == NULL || slot->bytes < best->bytes))
+                best = slot;
+        }
+    if (best != NULL) {
+        list_remove(&best->node);
+        counts.kept_bytes -= best->bytes;
+        counts.kept_hits++;
+    }
+    neb_lock_give(&lock);
+    return best;
+}
+
+static void unmap_slot(struct huge *slot)
+{
+    if (!neb_vm_unmap(slot->base, slot->bytes))
+        (void)neb_vm_purge(slot->base, slot->bytes); /* refused: at least its pages go back */
+    slot_give(slot);
+}
+
+/* The oldest kept mapping, if it was freed before now - decay or all of them are too much. */
+static struct huge *kept_expire(uint32_t now_ms, uint32_t decay_ms, size_t bytes_max)
+{
+    struct huge *oldest = NULL;
+    neb_lock_take(&lock);
+    if (!list_is_empty(&kept)) {
+        oldest = LIST_OF(kept.prev, struct huge, node);
+        if (now_ms - oldest->freed_ms < decay_ms && counts.kept_bytes <= bytes_max) {
+            oldest = NULL;
+        } else {
+            list_remove(&oldest->node);
+            counts.kept_bytes -= oldest->bytes;
+        }
+    }
+    neb_lock_give(&lock);
+    return oldest;
+}
+
+void neb_huge_decay(uint32_t now_ms, uint32_t decay_ms)
+{
+    for (struct huge *slot; (slot = kept_expire(now_ms, decay_ms, keep_bytes_max)) != NULL;)
+        unmap_slot(slot);
+}
+
+size_t neb_huge_trim(void)
+{
+    size_t given = 0;
+    for (struct huge *slot; (slot = kept_expire(0, 0, 0)) != NULL;) {
+        given += slot->bytes;
+        unmap_slot(slot);
+    }
+    return given;
+}
+
+void neb_huge_set_keep(size_t bytes_max)
+{
+    keep_bytes_max = bytes_max;
+}
+
+/* ---- blocks ---------------------------------------------------------------------------------------------------------- */
+
+/* Large enough for a huge page: aligned to one, so that the kernel may use some. */
+static size_t mapping_alignment(size_t bytes, size_t alignment)
+{
+    size_t least = bytes >= 2 * HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : GRANULE_BYTES;
+    return alignment > least ? alignment : least;
+}
+
+static struct huge *huge_map(size_t bytes, size_t alignment)
+{
+    struct huge *slot = slot_take();
+    if (slot == NULL)
+        return NULL;
+    slot->base = neb_vm_map_aligned(bytes, mapping_alignment(bytes, alignment));
+    slot->bytes = bytes;
+    if (slot->base == NULL) { /* no room for the slack of alignment: exactly, if that will do */
+        if (alignment <= GRANULE_BYTES)
+            slot->base = neb_vm_map_aligned(bytes, GRANULE_BYTES);
+    }
+    if (slot->base != NULL && !neb_page_map_cover(slot->base, GRANULE_BYTES)) {
+        (void)neb_vm_unmap(slot->base, bytes);
+        slot->base = NULL;
+    }
+    if (slot->base != NULL)
+        return slot;
+    slot_give(slot);
+    return NULL;
+}
+
+static void publish(struct huge *slot)
+{
+    neb_lock_take(&lock);
+    slot->in_use = true;
+    counts.huge_blocks++;
+    counts.huge_bytes += slot->bytes;
+    counts.huge_allocs++;
+    neb_lock_give(&lock);
+    neb_page_map_fill(slot->base, 1, ENTRY_HUGE | slot->number);
+}
+
+void *neb_huge_alloc(size_t size, size_t alignment, bool *zeroed)
+{
+    if (size > PTRDIFF_MAX - GRANULE_BYTES || alignment > PTRDIFF_MAX)
+        return NULL;
+    size_t bytes = size_align_up(size, GRANULE_BYTES);
+    struct huge *slot = kept_take(bytes, alignment > GRANULE_BYTES ? alignment : GRANULE_BYTES);
+    if (zeroed != NULL)
+        *zeroed = slot == NULL;
+    if (slot == NULL)
+        slot = huge_map(bytes, alignment);
+    if (slot == NULL && neb_huge_trim() > 0) /* what is kept may be what is missing */
+        slot = huge_map(bytes, alignment);
+    if (slot == NULL)
+        return NULL;
+    CHECK(!slot->in_use);
+    publish(slot);
+    return slot->base;
+}
+
+bool neb_huge_free(void *p, uint32_t entry)
+{
+    struct huge *slot = slot_at(entry & ~ENTRY_HUGE);
+    if (slot == NULL || slot->base != p ||
+        !atomic_compare_exchange_strong_explicit(page_map_entry(p), &entry, ENTRY_NONE, memory_order_acq_rel, memory_order_relaxed))
+        return false;
+    uint32_t now = neb_clock_ms();
+    neb_lock_take(&lock);
+    slot->in_use = false;
+    slot->freed_ms = now;
+    counts.huge_blocks--;
+    counts.huge_bytes -= slot->bytes;
+    bool keep = slot->bytes <= keep_bytes_max / 2;
+    if (keep) {
+        counts.kept_bytes += slot->bytes;
+        list_push(&kept, &slot->node);
+    }
+    neb_lock_give(&lock);
+    if (!keep)
+        unmap_slot(slot);
+    for (struct huge *old; (old = kept_expire(now, UINT32_MAX, keep_bytes_max)) != NULL;)
+        unmap_slot(old);
+    return true;
+}
+
+size_t neb_huge_usable(const void *p, uint32_t entry)
+{
+    const struct huge *slot = slot_at(entry & ~ENTRY_HUGE);
+    return slot != NULL && slot->base == p ? slot->bytes : 0;
+}
+
+static void slot_set(struct huge *slot, unsigned char *base, size_t bytes)
+{
+    neb_lock_take(&lock);
+    counts.huge_bytes += bytes - slot->bytes;
+    counts.resized++;
+    counts.moved += base != slot->base;
+    slot->base = base;
+    slot->bytes = bytes;
+    neb_lock_give(&lock);
+}
+
+/* The entry goes before the pages: the old place may be somebody else's as soon as they have moved. */
+static void *huge_move(struct huge *slot, size_t bytes)
+{
+    unsigned char *old_base = slot->base;
+    unsigned char *target = neb_vm_reserve_aligned(bytes, mapping_alignment(bytes, 1));
+    if (target == NULL)
+        return NULL;
+    neb_page_map_fill(old_base, 1, ENTRY_NONE);
+    if (!neb_page_map_cover(target, GRANULE_BYTES) || !neb_vm_move(old_base, slot->bytes, target, bytes)) {
+        neb_page_map_fill(old_base, 1, ENTRY_HUGE | slot->number);
+        (void)neb_vm_unmap(target, bytes);
+        return NULL;
+    }
+    slot_set(slot, target, bytes);
+    neb_page_map_fill(target, 1, ENTRY_HUGE | slot->number);
+    return target;
+}
+
+void *neb_huge_resize(void *p, uint32_t entry, size_t size)
+{
+    struct huge *slot = slot_at(entry & ~ENTRY_HUGE);
+    if (size > PTRDIFF_MAX - GRANULE_BYTES || size <= LARGE_MAX)
+        return NULL;
+    size_t bytes = size_align_up(size, GRANULE_BYTES);
+    if (bytes == slot->bytes)
+        return p;
+    if (!neb_vm_resize_in_place(p, slot->bytes, bytes))
+        return bytes > slot->bytes ? huge_move(slot, bytes) : p;
+    slot_set(slot, p, bytes);
+    return p;
+}
+
+bool neb_huge_around(const void *p, const void **base, size_t *bytes)
+{
+    bool found = false;
+    neb_lock_take(&lock);
+    for (uint32_t number = 0; number < slots_made && !found; number++) {
+        const struct huge *slot = slot_at(number);
+        if (slot->in_use && ptr_offset(p, slot->base) < slot->bytes) {
+            *base = slot->base;
+            *bytes = slot->bytes;
+            found = true;
+        }
+    }
+    neb_lock_give(&lock);
+    return found;
+}
+
+struct large_counts neb_huge_counts(void)
+{
+    neb_lock_take(&lock);
+    struct large_counts now = counts;
+    neb_lock_give(&lock);
+    return now;
+}
+
+void neb_huge_lock(void)
+{
+    neb_lock_take(&lock);
+}
+
+void neb_huge_unlock(void)
+{
+    neb_lock_give(&lock);
+}
+
+void neb_huge_lock_reset(void)
+{
+    neb_lock_reset(&lock);
+}

@@ -1,0 +1,13 @@
+/* huge.h - the mappings of large.h, for large.c alone. */
+#ifndef NEB_HEAP_HUGE_H
+#define NEB_HEAP_HUGE_H
+
+#include "heap/large.h"
+
+void *neb_huge_alloc(size_t size, size_t alignment, bool *zeroed);
+bool neb_huge_free(void *p, uint32_t entry);
+size_t neb_huge_usable(const void *p, uint32_t entry);
+void *neb_huge_resize(void *p, uint32_t entry, size_t size);
+struct large_counts neb_huge_counts(void);
+
+#endif

@@ -1,0 +1,65 @@
+/* magazine.c - see magazine.h. */
+#include "heap/magazine.h"
+
+#include "heap/meta.h"
+
+/* Entries that a magazine of this order may hold: what fits, but not more bytes of blocks than allowed. */
+static size_t entries_max(unsigned class_index, unsigned order, size_t bytes_max)
+{
+    size_t fits = ((size_t)1 << order) / sizeof(void *) - 1;
+    size_t allowed = bytes_max / neb_size_class[class_index].size;
+    if (allowed < MAGAZINE_MIN)
+        allowed = MAGAZINE_MIN;
+    return fits < allowed ? fits : allowed;
+}
+
+bool neb_magazine_create(struct heap *heap, unsigned class_index)
+{
+    struct pool *pool = &heap->pool[class_index];
+    void **magazine = neb_meta_array_take(MAGAZINE_ORDER_START);
+    if (magazine == NULL)
+        return false;
+    magazine[0] = NULL;
+    pool->magazine = magazine;
+    pool->order = MAGAZINE_ORDER_START;
+    pool->last_event = POOL_NEW;
+    pool->flush_streak = 0;
+    heap->bin[class_index].top = magazine;
+    heap->bin[class_index].limit = magazine + entries_max(class_index, MAGAZINE_ORDER_START, MAGAZINE_START_BYTES);
+    return true;
+}
+
+/* First the entries that the bytes of a new magazine did not allow, then a larger array. */
+bool neb_magazine_grow(struct heap *heap, unsigned class_index)
+{
+    struct pool *pool = &heap->pool[class_index];
+    struct bin *bin = &heap->bin[class_index];
+    size_t count = (size_t)(bin->top - pool->magazine), limit = (size_t)(bin->limit - pool->magazine);
+    size_t largest = entries_max(class_index, MAGAZINE_ORDER_MAX, MAGAZINE_MAX_BYTES);
+    if (limit >= largest)
+        return false;
+    size_t goal = 2 * limit < largest ? 2 * limit : largest;
+    if (goal >= ((size_t)1 << pool->order) / sizeof(void *)) {
+        void **larger = neb_meta_array_take(pool->order + 1u);
+        if (larger == NULL)
+            return false;
+        for (size_t i = 0; i <= count; i++)
+            larger[i] = pool->magazine[i];
+        neb_meta_array_give(pool->magazine, pool->order);
+        pool->magazine = larger;
+        pool->order++;
+        goal = entries_max(class_index, pool->order, MAGAZINE_MAX_BYTES);
+    }
+    bin->top = pool->magazine + count;
+    bin->limit = pool->magazine + goal;
+    counter_add(&pool->counts.grown, 1);
+    return true;
+}
+
+void neb_magazine_destroy(struct heap *heap, unsigned class_index)
+{
+    struct pool *pool = &heap->pool[class_index];
+    neb_meta_array_give(pool->magazine, pool->order);
+    pool->magazine = NULL;
+    heap->bin[class_index] = neb_heap_none.bin[class_index];
+}

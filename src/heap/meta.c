@@ -1,0 +1,104 @@
+/* meta.c - see meta.h. */
+#include "heap/meta.h"
+
+#include "base/panic.h"
+#include "base/ptr.h"
+#include "os/lock.h"
+#include "os/vm.h"
+#include "policy/tuning.h"
+
+enum { ORDER_MIN = 8, ORDER_MAX = 20 };
+
+struct free_array {
+    struct free_array *next;
+};
+
+static struct lock lock;
+static unsigned char *region;     /* the rest of the newest region */
+static size_t region_bytes;
+static size_t taken_bytes;
+static struct free_array *free_arrays[ORDER_MAX + 1];
+
+/* A region of at least bytes, with an inaccessible page on each side. What was left of the old one is given up. */
+static bool region_renew(size_t bytes)
+{
+    size_t page = neb_vm_page_size();
+    size_t size = bytes > META_REGION_BYTES ? size_align_up(bytes, page) : META_REGION_BYTES;
+    unsigned char *base = neb_vm_map(size + 2 * page);
+    if (base == NULL)
+        return false;
+    (void)neb_vm_guard(base, page);
+    (void)neb_vm_guard(base + page + size, page);
+    region = base + page;
+    region_bytes = size;
+    return true;
+}
+
+static void *take_locked(size_t bytes, size_t alignment)
+{
+    size_t padding = region == NULL ? 0 : ptr_offset(ptr_align_up(region, alignment), region);
+    if (region_bytes < bytes + padding) {
+        if (!region_renew(bytes))
+            return NULL;
+        padding = 0; /* a region begins at a page */
+    }
+    unsigned char *base = region + padding;
+    region = base + bytes;
+    region_bytes -= padding + bytes;
+    taken_bytes += bytes;
+    return base;
+}
+
+void *neb_meta_take(size_t bytes, size_t alignment)
+{
+    neb_lock_take(&lock);
+    void *base = take_locked(bytes, alignment);
+    neb_lock_give(&lock);
+    return base;
+}
+
+void *neb_meta_array_take(unsigned order)
+{
+    CHECK(order >= ORDER_MIN && order <= ORDER_MAX);
+    neb_lock_take(&lock);
+    struct free_array *array = free_arrays[order];
+    void *base = array;
+    if (array != NULL)
+        free_arrays[order] = array->next;
+    else
+        base = take_locked((size_t)1 << order, 64);
+    neb_lock_give(&lock);
+    return base;
+}
+
+void neb_meta_array_give(void *array, unsigned order)
+{
+    struct free_array *free_array = array;
+    neb_lock_take(&lock);
+    free_array->next = free_arrays[order];
+    free_arrays[order] = free_array;
+    neb_lock_give(&lock);
+}
+
+size_t neb_meta_bytes(void)
+{
+    neb_lock_take(&lock);
+    size_t bytes = taken_bytes;
+    neb_lock_give(&lock);
+    return bytes;
+}
+
+void neb_meta_lock(void)
+{
+    neb_lock_take(&lock);
+}
+
+void neb_meta_unlock(void)
+{
+    neb_lock_give(&lock);
+}
+
+void neb_meta_lock_reset(void)
+{
+    neb_lock_reset(&lock);
+}

@@ -1,0 +1,50 @@
+/* size_class.h - which block sizes there are, and where each request goes.
+ *
+ *   16 32 48 ... 128 | 144 160 ... 256 | 288 ... 512 | ... | 18432 20480 ... 32768      (bytes; waste <= 12.5 %)
+ *
+ * Constant tables: the first malloc needs no initialisation. */
+#ifndef NEB_HEAP_SIZE_CLASS_H
+#define NEB_HEAP_SIZE_CLASS_H
+
+#include "base/attr.h"
+#include "base/ptr.h"
+#include "policy/tuning.h"
+
+/* A pool's hot part, laid out in heap.h: the tables hold byte offsets of bins, so that no fast path multiplies. */
+enum {
+    BIN_BYTES = 16,
+    BIN_FIRST_OFFSET = 528
+};
+_Static_assert(BIN_FIRST_OFFSET + CLASS_COUNT * BIN_BYTES < 4096, "a bin's offset is 12 bits of a page-map entry");
+
+struct size_class {
+    uint64_t inverse; /* ceil(2^40 / size): (offset * inverse) >> 40 is offset / size for every offset in a slab */
+    uint32_t size;    /* bytes */
+    uint16_t capacity; /* blocks in a slab */
+    uint16_t granules; /* of a slab */
+};
+
+extern const struct size_class neb_size_class[CLASS_COUNT];
+/* By (size + 15) / 16: offset of the bin in struct heap. */
+extern const uint16_t neb_bin_offset[SMALL_STEPS + 1];
+
+NEB_INLINE unsigned size_class_of_offset(size_t bin_offset)
+{
+    return (unsigned)((bin_offset - BIN_FIRST_OFFSET) / BIN_BYTES);
+}
+
+/* size <= SMALL_MAX */
+NEB_INLINE unsigned size_class_of(size_t size)
+{
+    return size_class_of_offset(neb_bin_offset[(size + 15) >> STEP_SHIFT]);
+}
+
+NEB_INLINE size_t size_class_index(const struct size_class *class, size_t offset)
+{
+    return (size_t)((offset * class->inverse) >> 40);
+}
+
+/* The smallest class whose blocks hold size bytes and are all aligned; CLASS_COUNT when there is none. */
+unsigned neb_size_class_aligned(size_t size, size_t alignment);
+
+#endif

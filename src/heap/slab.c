@@ -1,0 +1,114 @@
+/* slab.c - see slab.h. */
+#include "heap/slab.h"
+
+#include "base/panic.h"
+#include "os/vm.h"
+
+void neb_slab_init(struct slab *slab, void *base, unsigned class_index, bool is_clean)
+{
+    const struct size_class *class = &neb_size_class[class_index];
+    slab->base = base;
+    slab->class_index = (uint16_t)class_index;
+    slab->capacity = class->capacity;
+    slab->bump = 0;
+    slab->free_count = 0;
+    slab->granules = (uint8_t)class->granules;
+    slab->word_hint = 0;
+    slab->is_clean = is_clean;
+    slab->purged = 0;
+    for (unsigned word = 0; word * 64 < slab->capacity; word++)
+        slab->free_bits[word] = 0;
+    atomic_store_explicit(&slab->listed, 0, memory_order_relaxed); /* published with the page map's entry */
+}
+
+enum slab_answer neb_slab_look(const struct slab *slab, const void *p)
+{
+    size_t index = slab_block_index(slab, p);
+    if (index == SIZE_MAX)
+        return SLAB_NOT_A_BLOCK;
+    if (index >= slab->bump)
+        return SLAB_NEVER_HANDED;
+    return slab->free_bits[index / 64] >> (index % 64) & 1 ? SLAB_ALREADY_FREE : SLAB_OK;
+}
+
+enum slab_answer neb_slab_give_block(struct slab *slab, const void *p)
+{
+    enum slab_answer answer = neb_slab_look(slab, p);
+    if (NEB_UNLIKELY(answer != SLAB_OK))
+        return answer;
+    size_t index = slab_block_index(slab, p);
+    slab->free_bits[index / 64] |= UINT64_C(1) << (index % 64);
+    slab->free_count++;
+    if (index / 64 < slab->word_hint)
+        slab->word_hint = (uint8_t)(index / 64);
+    return SLAB_OK;
+}
+
+/* The array is filled from its end, so that whoever pops gets ascending addresses. */
+size_t neb_slab_take_bits(struct slab *slab, void **into, size_t count)
+{
+    size_t size = neb_size_class[slab->class_index].size;
+    if (count > slab->free_count)
+        count = slab->free_count;
+    void **end = into + count;
+    unsigned word = slab->word_hint;
+    while (end > into) {
+        uint64_t bits = slab->free_bits[word];
+        unsigned char *first = ptr_add(slab->base, word * 64 * size);
+        for (; bits != 0 && end > into; bits &= bits - 1)
+            *--end = ptr_add(first, bits_lowest(bits) * size);
+        slab->free_bits[word] = bits;
+        if (bits == 0)
+            word++;
+    }
+    slab->word_hint = (uint8_t)(word < SLAB_BITS_WORDS ? word : SLAB_BITS_WORDS - 1);
+    slab->free_count = (uint16_t)(slab->free_count - count);
+    slab->purged = 0;
+    return count;
+}
+
+size_t neb_slab_take_fresh(struct slab *slab, void **into, size_t count)
+{
+    size_t size = neb_size_class[slab->class_index].size;
+    size_t left = (size_t)(slab->capacity - slab->bump);
+    if (count > left)
+        count = left;
+    unsigned char *block = ptr_add(slab->base, slab->bump * size);
+    for (void **end = into + count; end > into; block += size)
+        *--end = block;
+    slab->bump = (uint16_t)(slab->bump + count);
+    return count;
+}
+
+/* Whether every block that touches the bytes from begin up to end is free or was never handed out. */
+static bool range_is_free(const struct slab *slab, size_t begin, size_t end)
+{
+    const struct size_class *class = &neb_size_class[slab->class_index];
+    size_t first = size_class_index(class, begin), last = size_class_index(class, end - 1);
+    for (size_t index = first; index <= last && index < slab->bump; index++)
+        if ((slab->free_bits[index / 64] >> (index % 64) & 1) == 0)
+            return false;
+    return true;
+}
+
+/* A part is a page, or the smallest whole number of pages such that 64 parts cover the slab. Neighbouring parts go
+ * back in one system call. */
+size_t neb_slab_purge(struct slab *slab)
+{
+    size_t bytes = (size_t)slab->granules << GRANULE_SHIFT, page = neb_vm_page_size();
+    size_t part = bytes / 64 > page ? bytes / 64 : page;
+    size_t touched = (size_t)slab->bump * neb_size_class[slab->class_index].size;
+    size_t run = 0, given = 0;
+    for (size_t begin = 0; begin < bytes + part; begin += part) {
+        uint64_t bit = begin < bytes ? UINT64_C(1) << (begin / part) : 0;
+        if (begin < touched && (slab->purged & bit) == 0 && range_is_free(slab, begin, begin + part)) {
+            slab->purged |= bit;
+            run += part;
+        } else if (run > 0) {
+            if (neb_vm_purge(slab->base + begin - run, run))
+                given += run;
+            run = 0;
+        }
+    }
+    return given;
+}

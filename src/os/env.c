@@ -1,0 +1,172 @@
+/* env.c - see env.h. */
+#define _GNU_SOURCE
+#include "os/env.h"
+
+#include "base/fmt.h"
+#include "base/panic.h"
+#include "os/vm.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+const char *neb_env_value(char *const *environment, const char *name)
+{
+    if (environment == NULL || getauxval(AT_SECURE) != 0)
+        return NULL;
+    size_t length = strlen(name);
+    for (char *const *variable = environment; *variable != NULL; variable++)
+        if (strncmp(*variable, name, length) == 0 && (*variable)[length] == '=')
+            return *variable + length + 1;
+    return NULL;
+}
+
+void neb_os_write(int descriptor, const char *data, size_t count)
+{
+    while (count > 0) {
+        ssize_t written = write(descriptor, data, count);
+        if (written <= 0 && errno != EINTR)
+            return;
+        if (written > 0) {
+            data += written;
+            count -= (size_t)written;
+        }
+    }
+}
+
+void neb_os_complain(const char *what)
+{
+    char buffer[256];
+    struct text text = neb_text_in(buffer, sizeof buffer);
+    neb_text_string(&text, "nebmalloc: ");
+    neb_text_string(&text, what);
+    neb_text_string(&text, "\n");
+    neb_os_write(STDERR_FILENO, text.data, text.length);
+}
+
+int neb_os_keep_descriptor(int descriptor)
+{
+    enum { HIGH = 200 }; /* shells hand out 10 and up, programs count from 3 */
+    int kept = fcntl(descriptor, F_DUPFD_CLOEXEC, HIGH);
+    return kept < 0 ? descriptor : kept;
+}
+
+_Noreturn void neb_os_abort(void)
+{
+    abort();
+}
+
+uint64_t neb_os_process_id(void)
+{
+    return (uint64_t)getpid();
+}
+
+_Noreturn NEB_COLD void neb_panic(const char *file, int line, const char *what)
+{
+    char buffer[256];
+    struct text text = neb_text_in(buffer, sizeof buffer);
+    neb_text_string(&text, "nebmalloc: internal check failed: ");
+    neb_text_string(&text, what);
+    neb_text_string(&text, " (");
+    neb_text_string(&text, file);
+    neb_text_string(&text, ":");
+    neb_text_decimal(&text, (uint64_t)line);
+    neb_text_string(&text, ")\n");
+    neb_os_write(STDERR_FILENO, text.data, text.length);
+    neb_os_abort();
+}
+
+uint32_t neb_clock_ms(void)
+{
+    struct timespec now = {0, 0};
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint32_t)((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+}
+
+/* "size resident shared ..." in pages. */
+static uint64_t resident_bytes(void)
+{
+    char buffer[128];
+    int descriptor = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return 0;
+    ssize_t count = read(descriptor, buffer, sizeof buffer - 1);
+    (void)close(descriptor);
+    if (count <= 0)
+        return 0;
+    buffer[count] = '\0';
+    const char *space = strchr(buffer, ' ');
+    return space == NULL ? 0 : strtoull(space, NULL, 10) * neb_vm_page_size();
+}
+
+struct os_usage neb_os_usage(void)
+{
+    struct rusage usage;
+    memset(&usage, 0, sizeof usage);
+    (void)getrusage(RUSAGE_SELF, &usage);
+    return (struct os_usage){resident_bytes(), (uint64_t)usage.ru_maxrss * 1024, (uint64_t)usage.ru_minflt,
+                             (uint64_t)usage.ru_majflt};
+}
+
+bool neb_os_on_signal(int number, void (*handler)(int))
+{
+    struct sigaction old, ours;
+    if (sigaction(number, NULL, &old) != 0 || old.sa_handler != SIG_DFL)
+        return false;
+    memset(&ours, 0, sizeof ours);
+    ours.sa_handler = handler;
+    ours.sa_flags = SA_RESTART;
+    return sigaction(number, &ours, NULL) == 0;
+}
+
+/* One line of the kernel's list: "start-end perms offset dev inode   name". */
+static bool mapping_parse(const char *line, uintptr_t address, struct os_mapping *mapping)
+{
+    char *at;
+    mapping->start = strtoul(line, &at, 16);
+    if (*at != '-')
+        return false;
+    mapping->end = strtoul(at + 1, &at, 16);
+    if (address < mapping->start || address >= mapping->end)
+        return false;
+    for (int field = 0; field < 4; field++) {
+        while (*at == ' ')
+            at++;
+        while (*at != ' ' && *at != '\0')
+            at++;
+    }
+    while (*at == ' ')
+        at++;
+    struct text name = neb_text_in(mapping->name, sizeof mapping->name);
+    neb_text_string(&name, at);
+    return true;
+}
+
+bool neb_os_mapping_of(uintptr_t address, struct os_mapping *mapping)
+{
+    char input[1024], line[512];
+    size_t length = 0;
+    ssize_t count;
+    bool found = false;
+    int descriptor = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return false;
+    while (!found && (count = read(descriptor, input, sizeof input)) > 0)
+        for (ssize_t i = 0; i < count && !found; i++) {
+            if (input[i] != '\n') {
+                if (length + 1 < sizeof line)
+                    line[length++] = input[i];
+                continue;
+            }
+            line[length] = '\0';
+            length = 0;
+            found = mapping_parse(line, address, mapping);
+        }
+    (void)close(descriptor);
+    return found;
+}

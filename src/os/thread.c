@@ -1,0 +1,39 @@
+/* thread.c - see thread.h.
+ *
+ * The hook is a pthread key's destructor. glibc runs PTHREAD_DESTRUCTOR_ITERATIONS rounds of them as long as values
+ * are set again; ours sets its value again until the last one. Each round's value is the address of the next
+ * element, so that the count needs no thread-local storage. */
+#include "os/thread.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <stddef.h>
+
+static pthread_key_t key;
+static bool key_exists; /* written in the constructor, before there are threads */
+static void (*exit_hook)(void);
+static char rounds[PTHREAD_DESTRUCTOR_ITERATIONS];
+
+static void round_end(void *value)
+{
+    char *round = value;
+    if (round == rounds + PTHREAD_DESTRUCTOR_ITERATIONS - 1 || pthread_setspecific(key, round + 1) != 0)
+        exit_hook();
+}
+
+bool neb_thread_watch_init(void (*hook)(void))
+{
+    exit_hook = hook;
+    key_exists = pthread_key_create(&key, round_end) == 0;
+    return key_exists;
+}
+
+bool neb_thread_watch(void)
+{
+    return key_exists && pthread_setspecific(key, rounds) == 0;
+}
+
+void neb_thread_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+    (void)pthread_atfork(prepare, parent, child);
+}

@@ -1,0 +1,15 @@
+/* thread.h - to be told when a thread ends, and when the process forks. */
+#ifndef NEB_OS_THREAD_H
+#define NEB_OS_THREAD_H
+
+#include <stdbool.h>
+
+/* Once, from a constructor: hook runs in each thread that called neb_thread_watch, in the last round of its
+ * destructors, so that destructors of other libraries still find a heap. False: threads can't be watched. */
+bool neb_thread_watch_init(void (*hook)(void));
+/* Asks that the calling thread's end be told. Does not allocate. False: it won't be. */
+bool neb_thread_watch(void);
+/* Once, from a constructor. */
+void neb_thread_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
+#endif

@@ -1,0 +1,7 @@
+/* checked.h - for people who debug: no magazines, so each free is checked exactly, and memory is filled. */
+enum {
+    POLICY_FREE_EXACT = 1,
+    POLICY_FILL = 1,
+    POLICY_COUNT = 1
+};
+#define POLICY_NAME "checked"

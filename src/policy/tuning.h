@@ -1,0 +1,105 @@
+/* tuning.h - every number that was chosen, with its unit, its reason, and what measures it. */
+#ifndef NEB_POLICY_TUNING_H
+#define NEB_POLICY_TUNING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- the picture of memory ---------------------------------------------------------------------------------- */
+
+enum {
+    GRANULE_SHIFT = 16, /* 64 KiB: the largest page size in use, so that a granule is always whole pages */
+    CHUNK_SHIFT = 22,   /* 4 MiB: two huge pages, and its 64 granules are the bits of one word */
+    LEAF_SHIFT = 34,    /* 16 GiB a leaf of the page map: of its entries few pages are ever touched */
+    ADDRESS_BITS = 48   /* what the kernel hands out unless asked for more; a mapping beyond is given back */
+};
+#define GRANULE_BYTES ((size_t)1 << GRANULE_SHIFT)
+#define CHUNK_BYTES ((size_t)1 << CHUNK_SHIFT)
+#define CHUNK_GRANULES (1u << (CHUNK_SHIFT - GRANULE_SHIFT))
+#define LEAF_GRANULES ((size_t)1 << (LEAF_SHIFT - GRANULE_SHIFT))
+#define LEAF_CHUNKS ((size_t)1 << (LEAF_SHIFT - CHUNK_SHIFT))
+#define LEAF_COUNT ((size_t)1 << (ADDRESS_BITS - LEAF_SHIFT))
+_Static_assert(CHUNK_GRANULES == 64, "a chunk's granules are one word");
+
+/* The part of the page map that the fast path reads: 64 GiB of addresses from a little above the first mapping
+ * downwards. Its table costs 64 KiB of commit charge for each GiB (a step). */
+#define WINDOW_GRANULES ((size_t)1 << 20)
+#define WINDOW_STEP_GRANULES ((size_t)1 << 14)
+#define WINDOW_ABOVE_BYTES ((size_t)512 << 20)
+
+/* The first chunk is made usable in parts of 1 MiB: little programs never need more, and memory counts as
+ * committed where the administrator forbids overcommitting. Granules. */
+#define CHUNK_PART_GRANULES 16u
+
+/* Chunks that are mapped before the allocator asks for huge pages in the next ones. bench: python3 and gcc gained
+ * 1 to 3 % with huge pages from 4 to 16 MiB on, for 4 to 14 % more memory. */
+#define HUGE_PAGE_CHUNKS_MIN 8u
+
+/* How long free pages stay resident, milliseconds; the option decay_ms. */
+#define DECAY_MS_DEFAULT 500
+
+/* ---- sizes of blocks ------------------------------------------------------------------------------------------ */
+
+enum {
+    STEP_SHIFT = 4,         /* classes are multiples of 16: the ABI's strictest alignment */
+    CLASS_COUNT = 72,       /* 8 up to 128, then 8 for each doubling */
+    SMALL_MAX = 32768,      /* bytes; above, granules are waste of less than half and are not faulted in */
+    SLAB_GRANULES_BIG = 4   /* slabs of classes above 8 KiB: at least 8 blocks in each */
+};
+#define SMALL_STEPS (SMALL_MAX >> STEP_SHIFT)
+/* Up to here a block is a run of a chunk's granules, above a mapping of its own. Half a chunk always fits beside
+ * another. Bytes. */
+#define LARGE_MAX (CHUNK_BYTES / 2)
+
+/* Fast-path table of struct heap: sizes up to here reach their bin with one load. Bytes. */
+#define FAST_MAX 1024u
+
+/* calloc above this size asks a bump arena for memory that is zero already before it clears a recycled block. Bytes. */
+#define CALLOC_FRESH_MIN 512u
+
+/* ---- magazines ------------------------------------------------------------------------------------------------ */
+
+enum {
+    MAGAZINE_ORDER_START = 9,      /* a magazine begins with 512 bytes: 63 entries and the NULL below them */
+    MAGAZINE_ORDER_MAX = 17,       /* 16,383 entries: bulk patterns of 10,000 blocks then need no flush */
+    MAGAZINE_MIN = 4,              /* entries, for the largest classes */
+    MAGAZINE_START_BYTES = 32768,  /* blocks that a new magazine may hold */
+    MAGAZINE_MAX_BYTES = 1048576,  /* blocks that a magazine may hold after it swung between empty and full */
+    FRESH_BYTES = 16384,           /* taken from a bump arena at a time, at least one block */
+    CONSUMER_FLUSHES = 4           /* flushes without a refill that make a heap give up its partial slabs */
+};
+
+/* ---- blocks freed by other threads -------------------------------------------------------------------------- */
+
+enum {
+    BATCH_BLOCKS = 30,       /* with its header a batch is 256 bytes */
+    BATCH_ORDER = 8,
+    BATCH_BYTES_MAX = 65536, /* big blocks are not kept waiting until there are thirty */
+    OUTBOX_SLOTS = 8,        /* owners for which a thread gathers at the same time */
+    SPARE_BATCHES = 16       /* empty batches that a heap keeps */
+};
+
+/* ---- threads --------------------------------------------------------------------------------------------------- */
+
+enum {
+    /* Slow calls that a thread may make in the shared heap before it gets a heap: threads that allocate a block
+     * or two (1,500 of them with one block each) never touch pages of their own. */
+    YOUNG_CALLS = 8,
+    TICK_CALLS = 64,    /* slow calls between two looks at the clock */
+    HEAP_ID_BITS = 19,  /* of a page-map entry: half a million threads at a time */
+    HEAP_SEGMENT = 512  /* heaps in a segment of the table from ids to heaps */
+};
+
+/* ---- huge blocks ------------------------------------------------------------------------------------------------ */
+
+enum {
+    HUGE_KEEP_SLOTS = 16 /* freed mappings kept for reuse until they decay */
+};
+#define HUGE_KEEP_BYTES ((size_t)128 << 20) /* all of them together */
+#define HUGE_PAGE_BYTES ((size_t)2 << 20)
+
+/* ---- metadata ---------------------------------------------------------------------------------------------------- */
+
+#define META_REGION_BYTES ((size_t)256 << 10)
+
+#endif
