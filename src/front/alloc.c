@@ -164,6 +164,7 @@ static NEB_COLD void free_unknown(void *p, uint32_t entry, const char *call)
 static void pool_free(void *p, const char *call)
 {
     struct heap *heap = neb_heap_enter();
+    heap->window = window_copy();
     if (POLICY_COUNT)
         counter_add(&heap->pool[slab_of(p)->class_index].counts.frees, 1);
     neb_pool_give(heap, p, call);

@@ -43,7 +43,7 @@ NEB_INLINE void *neb_malloc(size_t size)
 NEB_INLINE void neb_free(void *p)
 {
     struct heap *heap = heap_current();
-    size_t offset = page_map_load_fast(p) ^ heap->tag;
+    size_t offset = window_load(&heap->window, p) ^ heap->tag;
     if (NEB_UNLIKELY(POLICY_EVERY_CALL_SLOW || offset > ENTRY_OFFSET_MASK)) {
         neb_free_slow(p);
         return;

@@ -63,8 +63,9 @@ struct heap_counts {
 struct heap {
     uint32_t tag; /* id << ENTRY_OFFSET_BITS: XOR an entry of mine and the bin's offset is left */
     uint32_t id;
+    struct window window; /* refreshed by the slow path of free */
     struct bin *bin_by_step[FAST_MAX / 16 + 1];
-    struct bin bin[CLASS_COUNT];
+    NEB_ALIGNED(16) struct bin bin[CLASS_COUNT];
     /* cold from here on */
     uint32_t slow_calls, swept_ms;
     struct batch *spare;

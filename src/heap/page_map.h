@@ -54,6 +54,30 @@ extern _Atomic(_Atomic uint32_t *) neb_window_entry; /* written once */
 extern _Atomic(struct entry_leaf *) neb_entry_root[LEAF_COUNT];
 extern _Atomic(struct chunk_leaf *) neb_chunk_root[LEAF_COUNT];
 
+/* A heap's own copy of the window, so that free() needs no second cache line and the compiler no atomic load. What
+ * grew since it was made is found by the slow path, which makes it anew. */
+struct window {
+    uintptr_t last;
+    size_t count;
+    _Atomic uint32_t *entry;
+};
+
+NEB_INLINE struct window window_copy(void)
+{
+    size_t count = atomic_load_explicit(&neb_window_count, memory_order_acquire); /* P4 */
+    return (struct window){atomic_load_explicit(&neb_window_last, memory_order_relaxed), count,
+                           atomic_load_explicit(&neb_window_entry, memory_order_relaxed)};
+}
+
+/* The entry of p; ENTRY_NONE when p is outside. */
+NEB_INLINE uint32_t window_load(const struct window *window, const void *p)
+{
+    size_t index = (window->last - ptr_address(p)) >> GRANULE_SHIFT;
+    if (NEB_UNLIKELY(index >= window->count))
+        return ENTRY_NONE;
+    return atomic_load_explicit(&window->entry[index], memory_order_acquire); /* P1 */
+}
+
 /* Distance of p's granule from the window's top. */
 NEB_INLINE size_t window_index(const void *p)
 {
@@ -77,15 +101,6 @@ NEB_INLINE uint32_t page_map_load(const void *p)
 {
     _Atomic uint32_t *entry = page_map_entry(p);
     return entry == NULL ? ENTRY_NONE : atomic_load_explicit(entry, memory_order_acquire); /* P1 */
-}
-
-/* What the fast path of free reads: the entry of p, or ENTRY_NONE when p is outside the window. */
-NEB_INLINE uint32_t page_map_load_fast(const void *p)
-{
-    size_t index = window_index(p);
-    if (NEB_UNLIKELY(index >= atomic_load_explicit(&neb_window_count, memory_order_acquire))) /* P4 */
-        return ENTRY_NONE;
-    return atomic_load_explicit(atomic_load_explicit(&neb_window_entry, memory_order_relaxed) + index, memory_order_acquire); /* P1 */
 }
 
 /* The descriptor of the chunk around p; p lies in a chunk's granule that is in use. */
