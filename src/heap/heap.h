@@ -37,15 +37,12 @@ struct pool_counts {
     _Atomic uint64_t held; /* blocks in the magazine at the last slow call */
 };
 
-enum pool_event { POOL_NEW, POOL_REFILLED, POOL_FLUSHED };
-
 struct pool {
     struct list_node partial; /* owned slabs with free blocks: those with bits first, then bump arenas */
     struct list_node full;    /* owned slabs whose blocks are all in use or in a magazine */
     void **magazine;          /* slot 0 is the NULL; NULL before the first use */
     uint8_t order;            /* the magazine is an array of 2^order bytes */
-    uint8_t last_event;
-    uint8_t flush_streak;     /* flushes since the last refill, up to CONSUMER_FLUSHES */
+    int8_t streak;            /* refills in a row, or, negative, flushes; 0: neither came yet */
     uint8_t is_active;        /* refilled or flushed since the last sweep */
     struct pool_counts counts;
 };

@@ -22,8 +22,7 @@ bool neb_magazine_create(struct heap *heap, unsigned class_index)
     magazine[0] = NULL;
     pool->magazine = magazine;
     pool->order = MAGAZINE_ORDER_START;
-    pool->last_event = POOL_NEW;
-    pool->flush_streak = 0;
+    pool->streak = 0;
     heap->bin[class_index].top = magazine;
     heap->bin[class_index].limit = magazine + entries_max(class_index, MAGAZINE_ORDER_START, MAGAZINE_START_BYTES);
     return true;

@@ -256,9 +256,7 @@ static void pool_flush_half(struct heap *heap, unsigned class_index)
     size_t count = bin_count(heap, class_index);
     magazine_flush(heap, class_index, (count + 1) / 2);
     counter_add(&pool->counts.flushes, 1);
-    if (pool->flush_streak < CONSUMER_FLUSHES)
-        pool->flush_streak++;
-    else if (neb_heap_others_exist())
+    if (pool->streak <= -CONSUMER_FLUSHES && neb_heap_others_exist())
         abandon_partial(heap, pool);
 }
 
@@ -268,8 +266,8 @@ static bool pool_make_room(struct heap *heap, unsigned class_index)
     struct pool *pool = &heap->pool[class_index];
     if (pool->magazine == NULL)
         return neb_magazine_create(heap, class_index);
-    bool swung = pool->last_event == POOL_REFILLED;
-    pool->last_event = POOL_FLUSHED;
+    bool swung = pool->streak > 0;
+    pool->streak = (int8_t)(swung ? -1 : pool->streak > -STREAK_MAX ? pool->streak - 1 : pool->streak);
     pool->is_active = 1;
     if (!swung || !neb_magazine_grow(heap, class_index))
         pool_flush_half(heap, class_index);
@@ -365,11 +363,10 @@ bool neb_pool_refill(struct heap *heap, unsigned class_index)
     struct pool *pool = &heap->pool[class_index];
     if (pool->magazine == NULL && !neb_magazine_create(heap, class_index))
         return false;
-    if (pool->last_event == POOL_FLUSHED)
+    if (pool->streak < 0 || pool->streak >= PRODUCER_REFILLS)
         (void)neb_magazine_grow(heap, class_index);
-    pool->last_event = POOL_REFILLED;
+    pool->streak = (int8_t)(pool->streak < 0 ? 1 : pool->streak < STREAK_MAX ? pool->streak + 1 : pool->streak);
     pool->is_active = 1;
-    pool->flush_streak = 0;
     struct bin *bin = &heap->bin[class_index];
     size_t want = POLICY_FREE_EXACT ? 1 : (size_t)(bin->limit - pool->magazine + 1) / 2;
     size_t count = take_blocks(heap, class_index, pool->magazine + 1, want);

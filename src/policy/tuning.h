@@ -66,7 +66,9 @@ enum {
     MAGAZINE_START_BYTES = 32768,  /* blocks that a new magazine may hold */
     MAGAZINE_MAX_BYTES = 1048576,  /* blocks that a magazine may hold after it swung between empty and full */
     FRESH_BYTES = 16384,           /* taken from a bump arena at a time, at least one block */
-    CONSUMER_FLUSHES = 4           /* flushes without a refill that make a heap give up its partial slabs */
+    PRODUCER_REFILLS = 4,          /* refills without a flush from which on each one doubles the magazine: bench fresh */
+    CONSUMER_FLUSHES = 4,          /* flushes without a refill from which on a heap gives up its partial slabs */
+    STREAK_MAX = 100
 };
 
 /* ---- blocks freed by other threads -------------------------------------------------------------------------- */
