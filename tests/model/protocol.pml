@@ -367,13 +367,20 @@ inline batch_push(o)
     if
     :: inbox[o] != CLOSED -> inbox[o] = inbox[o] | OUTBOX(h, o)
     :: inbox[o] == CLOSED ->
-#ifndef MUTANT_PUSH_DROPS_ON_CLOSED
+#if !defined(MUTANT_PUSH_DROPS_ON_CLOSED) && !defined(MUTANT_PUSH_RETRIES_ON_CLOSED)
         work = work | OUTBOX(h, o)
 #else
         skip
 #endif
     fi;
+#ifdef MUTANT_PUSH_RETRIES_ON_CLOSED
+    if
+    :: inbox[o] != CLOSED -> OUTBOX(h, o) = 0
+    :: else
+    fi
+#else
     OUTBOX(h, o) = 0
+#endif
 }
 
 inline batch_push_step(o)
@@ -626,7 +633,16 @@ inline heap_alloc()
             :: else ->
                 own_partial();
                 if
+#ifdef MUTANT_DETACH_BEFORE_LAST_BIT
+                :: e < SLABS && !SEVERAL(bits[e]) ->
+                    owned[h] = owned[h] & ~BIT(e);
+                    entry[e] = OWNERLESS;
+                    b = e;
+                    stage = 6
+                :: e < SLABS && SEVERAL(bits[e]) ->
+#else
                 :: e < SLABS ->
+#endif
                     slab_take_bits();
                     magazine_pop();
                     stage = 5
@@ -660,6 +676,14 @@ inline heap_alloc()
         :: stage == 2 -> list_pop()
         :: stage == 3 -> slab_fresh()
         :: stage == 4 -> stage = 5
+#ifdef MUTANT_DETACH_BEFORE_LAST_BIT
+        :: atomic { stage == 6 -> magazine[h] = magazine[h] | (bits[b] << (b * PER_SLAB)) }
+            atomic {
+                bits[b] = 0;
+                magazine_pop();
+                stage = 5
+            }
+#endif
         :: stage == 5
         fi
     od;
