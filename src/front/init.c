@@ -17,43 +17,16 @@ static bool is_initialised; /* written before there are threads */
 static uint64_t options[OPTION_COUNT];
 static int report_descriptor = 2; /* of our own: programs close stderr before they end */
 
-/* In the order of enum lock_rank. */
-static const struct {
-    void (*take)(void), (*give)(void), (*reset)(void);
-} ranks[] = {
-    {neb_heap_locks_take, neb_heap_locks_give, neb_heap_locks_reset},
-    {neb_chunk_lock, neb_chunk_unlock, neb_chunk_lock_reset},
-    {neb_huge_lock, neb_huge_unlock, neb_huge_lock_reset},
-    {neb_page_map_lock, neb_page_map_unlock, neb_page_map_lock_reset},
-    {neb_meta_lock, neb_meta_unlock, neb_meta_lock_reset},
-};
-enum { RANKS = sizeof ranks / sizeof ranks[0] };
-
-void neb_fork_prepare(void)
-{
-    for (unsigned rank = 0; rank < RANKS; rank++)
-        ranks[rank].take();
-    neb_lock_hold_all(true);
-}
-
-void neb_fork_parent(void)
-{
-    neb_lock_hold_all(false);
-    for (unsigned rank = RANKS; rank-- > 0;)
-        ranks[rank].give();
-}
-
-void neb_fork_child(void)
-{
-    neb_lock_hold_all(false);
-    for (unsigned rank = 0; rank < RANKS; rank++)
-        ranks[rank].reset();
-}
-
+/* The handler may have interrupted the allocator, in which case the figures are not to be had now. */
 static void on_stats_signal(int number)
 {
     (void)number;
+    if (!neb_locks_try_all()) {
+        neb_os_complain("stats: the signal came in the middle of an allocation; send it again");
+        return;
+    }
     neb_stats_print(report_descriptor);
+    neb_locks_give_all();
 }
 
 static void options_apply(void)
@@ -73,7 +46,7 @@ void neb_init(char *const *environment)
         return;
     is_initialised = true;
     neb_heap_watch_threads(true);
-    neb_thread_at_fork(neb_fork_prepare, neb_fork_parent, neb_fork_child);
+    neb_thread_at_fork(neb_locks_take_all, neb_locks_give_all, neb_locks_reset_all);
     neb_config_parse(neb_env_value(environment, "NEBMALLOC"), options);
     options_apply();
 }

@@ -6,9 +6,5 @@
 void neb_init(char *const *environment);
 /* From its destructor: the report, if it was asked for. */
 void neb_exit(void);
-/* Around fork: takes every lock in the order of ranks; gives them; makes them new in the child. */
-void neb_fork_prepare(void);
-void neb_fork_parent(void);
-void neb_fork_child(void);
 
 #endif

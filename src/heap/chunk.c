@@ -12,7 +12,6 @@
 #include "os/lock.h"
 #include "os/vm.h"
 
-static struct lock lock;
 static struct list_node by_run[CHUNK_GRANULES + 1];
 static uint64_t by_run_set; /* bit n - 1: by_run[n] is not empty; chunks without free granules are in no list */
 static struct list_node dirty;
@@ -73,19 +72,19 @@ static void chunk_set(struct chunk *chunk, uint64_t free, uint64_t clean)
 
 static struct chunk *descriptor_take(void)
 {
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_CHUNK]);
     struct list_node *node = list_is_empty(&unused) ? NULL : unused.next;
     if (node != NULL)
         list_remove(node);
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_CHUNK]);
     return node != NULL ? LIST_OF(node, struct chunk, node) : neb_meta_take(sizeof(struct chunk), 64);
 }
 
 static void descriptor_give(struct chunk *chunk)
 {
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_CHUNK]);
     list_push(&unused, &chunk->node);
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_CHUNK]);
 }
 
 /* The first chunk is committed in parts, all others at once. */
@@ -102,7 +101,7 @@ static unsigned char *chunk_map(bool in_parts)
 }
 
 /* Maps a chunk and makes it known. Called without the lock: mapping may sleep. */
-static bool chunk_add(void)
+static bool chunk_add(enum granule_use use)
 {
     struct chunk *chunk = descriptor_take();
     if (chunk == NULL)
@@ -118,10 +117,10 @@ static bool chunk_add(void)
     }
     chunk->base = base;
     chunk->uncommitted = in_parts ? ~bits_range(0, CHUNK_PART_GRANULES) : 0;
-    chunk->is_huge = !in_parts && huge_pages_wanted && before.chunks >= HUGE_PAGE_CHUNKS_MIN;
+    chunk->is_huge = use == GRANULES_SLAB && huge_pages_wanted && before.chunks >= HUGE_PAGE_CHUNKS_MIN;
     if (chunk->is_huge)
         neb_vm_advise_huge(base, CHUNK_BYTES);
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_CHUNK]);
     counts.chunks++;
     counts.chunks_mapped++;
     if (in_parts)
@@ -129,33 +128,33 @@ static bool chunk_add(void)
     counts.granules_uncommitted += bits_count(chunk->uncommitted);
     chunk->free = chunk->clean = 0;
     chunk_set(chunk, ~chunk->uncommitted, ~chunk->uncommitted);
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_CHUNK]);
     return true;
 }
 
 /* Commits the next part of the first chunk. Called without the lock. */
 static bool part_add(void)
 {
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_CHUNK]);
     struct chunk *chunk = parted;
     uint64_t part = 0;
     if (chunk != NULL && chunk->uncommitted != 0)
         part = bits_range(bits_lowest(chunk->uncommitted), CHUNK_PART_GRANULES);
     if (part != 0)
         chunk->uncommitted &= ~part; /* mine: nobody else commits it */
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_CHUNK]);
     if (part == 0)
         return false;
     bool committed = neb_vm_commit(chunk->base + ((size_t)bits_lowest(part) << GRANULE_SHIFT),
                                    (size_t)CHUNK_PART_GRANULES << GRANULE_SHIFT);
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_CHUNK]);
     if (committed) {
         counts.granules_uncommitted -= CHUNK_PART_GRANULES;
         chunk_set(chunk, chunk->free | part, chunk->clean | part);
     } else {
         chunk->uncommitted |= part;
     }
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_CHUNK]);
     return committed;
 }
 
@@ -196,30 +195,30 @@ static struct granules take_locked(unsigned count)
     return taken;
 }
 
-struct granules neb_granules_take(unsigned count)
+struct granules neb_granules_take(unsigned count, enum granule_use use)
 {
     for (;;) {
-        neb_lock_take(&lock);
+        neb_lock_take(&neb_locks[LOCK_CHUNK]);
         struct granules taken = take_locked(count);
-        neb_lock_give(&lock);
+        neb_lock_give(&neb_locks[LOCK_CHUNK]);
         if (taken.chunk != NULL) {
             for (unsigned i = 0; i < count; i++)
                 taken.chunk->head[taken.first + i] = (uint8_t)taken.first;
             return taken;
         }
-        if (!part_add() && !chunk_add())
+        if (!part_add() && !chunk_add(use))
             return taken;
     }
 }
 
 void neb_granules_give(struct chunk *chunk, unsigned first, unsigned count)
 {
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_CHUNK]);
     uint64_t bits = bits_range(first, count);
     CHECK((chunk->free & bits) == 0);
     count_used(-(ptrdiff_t)count);
     chunk_set(chunk, chunk->free | bits, chunk->clean);
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_CHUNK]);
 }
 
 bool neb_granules_extend(struct chunk *chunk, unsigned first, unsigned count, unsigned new_count)
@@ -227,13 +226,13 @@ bool neb_granules_extend(struct chunk *chunk, unsigned first, unsigned count, un
     if (first + new_count > CHUNK_GRANULES)
         return false;
     uint64_t bits = bits_range(first + count, new_count - count);
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_CHUNK]);
     bool is_free = (chunk->free & bits) == bits;
     if (is_free) {
         count_used((ptrdiff_t)(new_count - count));
         chunk_set(chunk, chunk->free & ~bits, chunk->clean & ~bits);
     }
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_CHUNK]);
     for (unsigned i = first + count; is_free && i < first + new_count; i++)
         chunk->head[i] = (uint8_t)first;
     return is_free;
@@ -269,17 +268,17 @@ static void chunk_remove(struct chunk *chunk)
     chunk_set(chunk, 0, 0);
     counts.chunks--;
     counts.chunks_unmapped++;
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_CHUNK]);
     if (neb_vm_unmap(chunk->base, CHUNK_BYTES)) {
         descriptor_give(chunk);
         return;
     }
     uint64_t cleaned = purge_runs(chunk, ~UINT64_C(0)); /* unmapping is refused: keep it */
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_CHUNK]);
     counts.chunks++;
     counts.chunks_unmapped--;
     chunk_set(chunk, ~UINT64_C(0), cleaned);
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_CHUNK]);
 }
 
 /* Purges or unmaps the chunk; called with the lock, which is given back. */
@@ -292,63 +291,50 @@ static size_t chunk_clean(struct chunk *chunk)
         return bytes;
     }
     chunk_set(chunk, chunk->free & ~set, chunk->clean);
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_CHUNK]);
     uint64_t cleaned = purge_runs(chunk, set);
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_CHUNK]);
     chunk_set(chunk, chunk->free | set, chunk->clean | cleaned);
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_CHUNK]);
     return (size_t)bits_count(cleaned) << GRANULE_SHIFT;
 }
 
 bool neb_chunk_decay(uint32_t now_ms, uint32_t decay_ms)
 {
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_CHUNK]);
     struct chunk *oldest = list_is_empty(&dirty) ? NULL : LIST_OF(dirty.prev, struct chunk, dirty_node);
     if (oldest == NULL || now_ms - oldest->dirty_since_ms < decay_ms) {
-        neb_lock_give(&lock);
+        neb_lock_give(&neb_locks[LOCK_CHUNK]);
         return false;
     }
     (void)chunk_clean(oldest);
     return true;
 }
 
+/* A chunk whose pages the system does not take back goes to the front of the list: each is tried once. */
 size_t neb_chunk_trim(void)
 {
     size_t given = 0;
-    for (size_t rounds = 0;; rounds++) {
-        neb_lock_take(&lock);
-        if (list_is_empty(&dirty) || rounds > 2 * counts.chunks) {
-            neb_lock_give(&lock);
-            return given;
+    for (size_t left = neb_chunk_counts().chunks; left > 0; left--) {
+        neb_lock_take(&neb_locks[LOCK_CHUNK]);
+        if (list_is_empty(&dirty)) {
+            neb_lock_give(&neb_locks[LOCK_CHUNK]);
+            break;
         }
         given += chunk_clean(LIST_OF(dirty.prev, struct chunk, dirty_node));
     }
+    return given;
 }
 
 struct chunk_counts neb_chunk_counts(void)
 {
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_CHUNK]);
     struct chunk_counts now = counts;
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_CHUNK]);
     return now;
 }
 
 void neb_chunk_set_huge_pages(bool wanted)
 {
     huge_pages_wanted = wanted;
-}
-
-void neb_chunk_lock(void)
-{
-    neb_lock_take(&lock);
-}
-
-void neb_chunk_unlock(void)
-{
-    neb_lock_give(&lock);
-}
-
-void neb_chunk_lock_reset(void)
-{
-    neb_lock_reset(&lock);
 }

@@ -53,8 +53,13 @@ NEB_INLINE struct slab *slab_of(const void *p)
     return &chunk->slab[chunk->head[chunk_granule_of(p)]];
 }
 
+enum granule_use {
+    GRANULES_SLAB,
+    GRANULES_BLOCK /* one block, of which the program may touch little: no reason for huge pages */
+};
+
 /* 1 <= count <= 64. */
-struct granules neb_granules_take(unsigned count);
+struct granules neb_granules_take(unsigned count, enum granule_use use);
 void neb_granules_give(struct chunk *chunk, unsigned first, unsigned count);
 /* Takes the granules behind a run too, if they are free. */
 bool neb_granules_extend(struct chunk *chunk, unsigned first, unsigned count, unsigned new_count);
@@ -72,9 +77,5 @@ struct chunk_counts {
 struct chunk_counts neb_chunk_counts(void);
 /* Whether huge pages may be asked for. */
 void neb_chunk_set_huge_pages(bool wanted);
-
-void neb_chunk_lock(void);
-void neb_chunk_unlock(void);
-void neb_chunk_lock_reset(void);
 
 #endif

@@ -38,7 +38,6 @@ struct segment {
     _Atomic(struct heap *) heap[HEAP_SEGMENT];
 };
 
-static struct lock shared_lock, table_lock;
 static _Atomic(struct segment *) segments[SEGMENTS];
 static struct heap *unused;           /* heaps whose thread ended */
 static _Atomic uint32_t id_next = ID_FIRST;
@@ -108,7 +107,7 @@ static struct heap *heap_create_locked(void)
 
 static struct heap *heap_take(void)
 {
-    neb_lock_take(&table_lock);
+    neb_lock_take(&neb_locks[LOCK_HEAP_TABLE]);
     struct heap *heap = unused;
     if (heap != NULL)
         unused = heap->next_unused;
@@ -116,7 +115,7 @@ static struct heap *heap_take(void)
         heap = heap_create_locked();
     if (heap != NULL && atomic_fetch_add_explicit(&alive_count, 1, memory_order_relaxed) > 0)
         atomic_store_explicit(&others_exist, true, memory_order_relaxed);
-    neb_lock_give(&table_lock);
+    neb_lock_give(&neb_locks[LOCK_HEAP_TABLE]);
     if (heap == NULL)
         return NULL;
     neb_inbox_open(&heap->inbox);
@@ -128,7 +127,7 @@ static struct heap *heap_take(void)
 
 static struct heap *shared_enter(void)
 {
-    neb_lock_take(&shared_lock);
+    neb_lock_take(&neb_locks[LOCK_SHARED_HEAP]);
     struct heap *heap = &neb_heap_shared;
     if (heap->id == 0) {
         heap_init(heap, ID_SHARED);
@@ -166,7 +165,7 @@ NEB_NOINLINE struct heap *neb_heap_enter(void)
 void neb_heap_leave(struct heap *heap)
 {
     if (heap == &neb_heap_shared)
-        neb_lock_give(&shared_lock);
+        neb_lock_give(&neb_locks[LOCK_SHARED_HEAP]);
 }
 
 void neb_heap_end(void)
@@ -178,11 +177,11 @@ void neb_heap_end(void)
     neb_tls.state = THREAD_ENDED;
     neb_heap_give_up(heap);
     heap->is_alive = 0;
-    neb_lock_take(&table_lock);
+    neb_lock_take(&neb_locks[LOCK_HEAP_TABLE]);
     atomic_fetch_sub_explicit(&alive_count, 1, memory_order_relaxed);
     heap->next_unused = unused;
     unused = heap;
-    neb_lock_give(&table_lock);
+    neb_lock_give(&neb_locks[LOCK_HEAP_TABLE]);
 }
 
 static void thread_end_hook(void)
@@ -195,25 +194,4 @@ void neb_heap_watch_threads(bool can_watch)
     atomic_store_explicit(&can_watch_threads, can_watch && neb_thread_watch_init(thread_end_hook), memory_order_relaxed);
     if (neb_tls.state == THREAD_HAS_HEAP)
         (void)neb_thread_watch();
-}
-
-void neb_heap_locks_take(void)
-{
-    neb_lock_take(&shared_lock);
-    neb_lock_take(&table_lock);
-    neb_pool_locks_take();
-}
-
-void neb_heap_locks_give(void)
-{
-    neb_pool_locks_give();
-    neb_lock_give(&table_lock);
-    neb_lock_give(&shared_lock);
-}
-
-void neb_heap_locks_reset(void)
-{
-    neb_pool_locks_reset();
-    neb_lock_reset(&table_lock);
-    neb_lock_reset(&shared_lock);
 }

@@ -131,8 +131,4 @@ bool neb_heap_others_exist(void); /* more than one heap is or was alive at the s
 /* Once per process, before there are threads: asks to be told of each thread's end. */
 void neb_heap_watch_threads(bool can_watch);
 
-void neb_heap_locks_take(void);
-void neb_heap_locks_give(void);
-void neb_heap_locks_reset(void);
-
 #endif

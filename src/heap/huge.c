@@ -28,7 +28,6 @@ struct huge {
     struct list_node node; /* free slots, or kept mappings */
 };
 
-static struct lock lock;
 static _Atomic(struct huge *) segments[SEGMENTS];
 static uint32_t slots_made;
 static struct list_node free_slots, kept;
@@ -62,7 +61,7 @@ static struct huge *slot_make_locked(void)
 
 static struct huge *slot_take(void)
 {
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_HUGE]);
     struct huge *slot;
     if (list_is_empty(&free_slots)) {
         slot = slot_make_locked();
@@ -70,15 +69,15 @@ static struct huge *slot_take(void)
         slot = LIST_OF(free_slots.next, struct huge, node);
         list_remove(&slot->node);
     }
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_HUGE]);
     return slot;
 }
 
 static void slot_give(struct huge *slot)
 {
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_HUGE]);
     list_push(&free_slots, &slot->node);
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_HUGE]);
 }
 
 /* ---- kept mappings ------------------------------------------------------------------------------------------------- */
@@ -87,7 +86,7 @@ static void slot_give(struct huge *slot)
 static struct huge *kept_take(size_t bytes, size_t alignment)
 {
     struct huge *best = NULL;
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_HUGE]);
     if (!list_is_empty(&kept))
         for (struct list_node *node = kept.next; node != &kept; node = node->next) {
             struct huge *slot = LIST_OF(node, struct huge, node);
@@ -100,7 +99,7 @@ static struct huge *kept_take(size_t bytes, size_t alignment)
         counts.kept_bytes -= best->bytes;
         counts.kept_hits++;
     }
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_HUGE]);
     return best;
 }
 
@@ -115,7 +114,7 @@ static void unmap_slot(struct huge *slot)
 static struct huge *kept_expire(uint32_t now_ms, uint32_t decay_ms, size_t bytes_max)
 {
     struct huge *oldest = NULL;
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_HUGE]);
     if (!list_is_empty(&kept)) {
         oldest = LIST_OF(kept.prev, struct huge, node);
         if (now_ms - oldest->freed_ms < decay_ms && counts.kept_bytes <= bytes_max) {
@@ -125,7 +124,7 @@ static struct huge *kept_expire(uint32_t now_ms, uint32_t decay_ms, size_t bytes
             counts.kept_bytes -= oldest->bytes;
         }
     }
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_HUGE]);
     return oldest;
 }
 
@@ -182,12 +181,12 @@ static struct huge *huge_map(size_t bytes, size_t alignment)
 
 static void publish(struct huge *slot)
 {
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_HUGE]);
     slot->in_use = true;
     counts.huge_blocks++;
     counts.huge_bytes += slot->bytes;
     counts.huge_allocs++;
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_HUGE]);
     neb_page_map_fill(slot->base, 1, ENTRY_HUGE | slot->number);
 }
 
@@ -217,7 +216,7 @@ bool neb_huge_free(void *p, uint32_t entry)
         !atomic_compare_exchange_strong_explicit(page_map_entry(p), &entry, ENTRY_NONE, memory_order_acq_rel, memory_order_relaxed))
         return false;
     uint32_t now = neb_clock_ms();
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_HUGE]);
     slot->in_use = false;
     slot->freed_ms = now;
     counts.huge_blocks--;
@@ -227,7 +226,7 @@ bool neb_huge_free(void *p, uint32_t entry)
         counts.kept_bytes += slot->bytes;
         list_push(&kept, &slot->node);
     }
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_HUGE]);
     if (!keep)
         unmap_slot(slot);
     for (struct huge *old; (old = kept_expire(now, UINT32_MAX, keep_bytes_max)) != NULL;)
@@ -243,13 +242,13 @@ size_t neb_huge_usable(const void *p, uint32_t entry)
 
 static void slot_set(struct huge *slot, unsigned char *base, size_t bytes)
 {
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_HUGE]);
     counts.huge_bytes += bytes - slot->bytes;
     counts.resized++;
     counts.moved += base != slot->base;
     slot->base = base;
     slot->bytes = bytes;
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_HUGE]);
 }
 
 /* The entry goes before the pages: the old place may be somebody else's as soon as they have moved. */
@@ -287,7 +286,7 @@ void *neb_huge_resize(void *p, uint32_t entry, size_t size)
 bool neb_huge_around(const void *p, const void **base, size_t *bytes)
 {
     bool found = false;
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_HUGE]);
     for (uint32_t number = 0; number < slots_made && !found; number++) {
         const struct huge *slot = slot_at(number);
         if (slot->in_use && ptr_offset(p, slot->base) < slot->bytes) {
@@ -296,29 +295,14 @@ bool neb_huge_around(const void *p, const void **base, size_t *bytes)
             found = true;
         }
     }
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_HUGE]);
     return found;
 }
 
 struct large_counts neb_huge_counts(void)
 {
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_HUGE]);
     struct large_counts now = counts;
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_HUGE]);
     return now;
-}
-
-void neb_huge_lock(void)
-{
-    neb_lock_take(&lock);
-}
-
-void neb_huge_unlock(void)
-{
-    neb_lock_give(&lock);
-}
-
-void neb_huge_lock_reset(void)
-{
-    neb_lock_reset(&lock);
 }

@@ -37,8 +37,4 @@ struct large_counts {
 };
 struct large_counts neb_large_counts(void);
 
-void neb_huge_lock(void);
-void neb_huge_unlock(void);
-void neb_huge_lock_reset(void);
-
 #endif

@@ -13,7 +13,6 @@ struct free_array {
     struct free_array *next;
 };
 
-static struct lock lock;
 static unsigned char *region;     /* the rest of the newest region */
 static size_t region_bytes;
 static size_t taken_bytes;
@@ -51,54 +50,39 @@ static void *take_locked(size_t bytes, size_t alignment)
 
 void *neb_meta_take(size_t bytes, size_t alignment)
 {
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_META]);
     void *base = take_locked(bytes, alignment);
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_META]);
     return base;
 }
 
 void *neb_meta_array_take(unsigned order)
 {
     CHECK(order >= ORDER_MIN && order <= ORDER_MAX);
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_META]);
     struct free_array *array = free_arrays[order];
     void *base = array;
     if (array != NULL)
         free_arrays[order] = array->next;
     else
         base = take_locked((size_t)1 << order, 64);
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_META]);
     return base;
 }
 
 void neb_meta_array_give(void *array, unsigned order)
 {
     struct free_array *free_array = array;
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_META]);
     free_array->next = free_arrays[order];
     free_arrays[order] = free_array;
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_META]);
 }
 
 size_t neb_meta_bytes(void)
 {
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_META]);
     size_t bytes = taken_bytes;
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_META]);
     return bytes;
-}
-
-void neb_meta_lock(void)
-{
-    neb_lock_take(&lock);
-}
-
-void neb_meta_unlock(void)
-{
-    neb_lock_give(&lock);
-}
-
-void neb_meta_lock_reset(void)
-{
-    neb_lock_reset(&lock);
 }

@@ -20,8 +20,4 @@ void neb_meta_array_give(void *array, unsigned order);
 
 size_t neb_meta_bytes(void); /* taken from regions so far */
 
-void neb_meta_lock(void);
-void neb_meta_unlock(void);
-void neb_meta_lock_reset(void);
-
 #endif

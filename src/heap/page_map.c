@@ -12,7 +12,6 @@ _Atomic(struct entry_leaf *) neb_entry_root[LEAF_COUNT];
 _Atomic(struct chunk_leaf *) neb_chunk_root[LEAF_COUNT];
 
 static void *window_memory; /* neb_window_entry as memory */
-static struct lock lock;    /* whoever adds a leaf or a part of the window */
 
 /* The top is above the first mapping, since later ones may still land in gaps beside it. */
 static bool window_start(const void *base, size_t bytes)
@@ -84,9 +83,9 @@ static bool cover_locked(const unsigned char *base, size_t bytes)
 
 bool neb_page_map_cover(const void *base, size_t bytes)
 {
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_PAGE_MAP]);
     bool covered = cover_locked(base, bytes);
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_PAGE_MAP]);
     return covered;
 }
 
@@ -98,26 +97,11 @@ void neb_page_map_fill(void *base, size_t granules, uint32_t value)
 
 bool neb_page_map_set_chunk(const void *base, struct chunk *chunk)
 {
-    neb_lock_take(&lock);
+    neb_lock_take(&neb_locks[LOCK_PAGE_MAP]);
     struct chunk_leaf *leaf = chunk_leaf_install(ptr_address(base) >> LEAF_SHIFT);
-    neb_lock_give(&lock);
+    neb_lock_give(&neb_locks[LOCK_PAGE_MAP]);
     if (leaf == NULL)
         return false;
     atomic_store_explicit(&leaf->chunk[(ptr_address(base) >> CHUNK_SHIFT) % LEAF_CHUNKS], chunk, memory_order_release); /* P3 */
     return true;
-}
-
-void neb_page_map_lock(void)
-{
-    neb_lock_take(&lock);
-}
-
-void neb_page_map_unlock(void)
-{
-    neb_lock_give(&lock);
-}
-
-void neb_page_map_lock_reset(void)
-{
-    neb_lock_reset(&lock);
 }

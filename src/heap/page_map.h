@@ -132,8 +132,4 @@ void neb_page_map_fill(void *base, size_t granules, uint32_t value);
 /* Publishes a chunk's descriptor; false when the system has no memory. Takes LOCK_PAGE_MAP. */
 bool neb_page_map_set_chunk(const void *base, struct chunk *chunk);
 
-void neb_page_map_lock(void);
-void neb_page_map_unlock(void);
-void neb_page_map_lock_reset(void);
-
 #endif

@@ -9,12 +9,18 @@
 #include "os/lock.h"
 
 struct ownerless {
-    struct lock lock;
     _Atomic uint32_t count; /* a look without the lock may save taking it */
     struct list_node slabs;
 };
 
 static struct ownerless ownerless[CLASS_COUNT];
+_Static_assert(LOCK_CHUNK - LOCK_OWNERLESS == CLASS_COUNT, "each list has its lock");
+
+static struct lock *lock_of(const struct ownerless *list)
+{
+    return &neb_locks[LOCK_OWNERLESS + (list - ownerless)];
+}
+
 static _Atomic uint32_t decay_ms = DECAY_MS_DEFAULT;
 
 /* ---- who owns a slab --------------------------------------------------------------------------------------------- */
@@ -69,12 +75,12 @@ static void slab_abandon(struct heap *heap, struct slab *slab)
     struct ownerless *list = &ownerless[slab->class_index];
     counter_add(&heap->pool[slab->class_index].counts.abandoned, 1);
     list_remove(&slab->node);
-    neb_lock_take(&list->lock);
+    neb_lock_take(lock_of(list));
     list_push(&list->slabs, &slab->node);
     atomic_store_explicit(&slab->listed, 1, memory_order_relaxed); /* O1 publishes it */
     atomic_fetch_add_explicit(&list->count, 1, memory_order_relaxed);
     slab_disown(slab);
-    neb_lock_give(&list->lock);
+    neb_lock_give(lock_of(list));
 }
 
 static void unlist_locked(struct ownerless *list, struct slab *slab)
@@ -91,10 +97,10 @@ static bool slab_claim(struct heap *heap, struct slab *slab, uint32_t entry)
         return false;
     if (atomic_load_explicit(&slab->listed, memory_order_acquire)) { /* O2 */
         struct ownerless *list = &ownerless[slab->class_index];
-        neb_lock_take(&list->lock);
+        neb_lock_take(lock_of(list));
         if (atomic_load_explicit(&slab->listed, memory_order_relaxed)) /* the lock orders it */
             unlist_locked(list, slab);
-        neb_lock_give(&list->lock);
+        neb_lock_give(lock_of(list));
     }
     counter_add(&heap->pool[slab->class_index].counts.claims, 1);
     slab_link(heap, slab);
@@ -108,7 +114,7 @@ static struct slab *slab_adopt(struct heap *heap, unsigned class_index)
     struct slab *adopted = NULL;
     if (atomic_load_explicit(&list->count, memory_order_relaxed) == 0) /* a hint */
         return NULL;
-    neb_lock_take(&list->lock);
+    neb_lock_take(lock_of(list));
     while (adopted == NULL && !list_is_empty(&list->slabs)) {
         struct slab *slab = LIST_OF(list->slabs.next, struct slab, node);
         uint32_t entry = atomic_load_explicit(page_map_entry(slab->base), memory_order_relaxed); /* own acquires */
@@ -116,7 +122,7 @@ static struct slab *slab_adopt(struct heap *heap, unsigned class_index)
             adopted = slab;
         unlist_locked(list, slab);
     }
-    neb_lock_give(&list->lock);
+    neb_lock_give(lock_of(list));
     if (adopted == NULL)
         return NULL;
     counter_add(&heap->pool[class_index].counts.adopted, 1);
@@ -126,7 +132,7 @@ static struct slab *slab_adopt(struct heap *heap, unsigned class_index)
 
 static struct slab *slab_make(struct heap *heap, unsigned class_index)
 {
-    struct granules granules = neb_granules_take(neb_size_class[class_index].granules);
+    struct granules granules = neb_granules_take(neb_size_class[class_index].granules, GRANULES_SLAB);
     if (granules.chunk == NULL)
         return NULL;
     struct slab *slab = &granules.chunk->slab[granules.first];
@@ -534,22 +540,4 @@ void neb_heap_give_up(struct heap *heap)
             pool_abandon(heap, &heap->pool[class_index]);
     } while (!neb_inbox_close(&heap->inbox));
     neb_batches_drop(heap);
-}
-
-void neb_pool_locks_take(void)
-{
-    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++)
-        neb_lock_take(&ownerless[class_index].lock);
-}
-
-void neb_pool_locks_give(void)
-{
-    for (unsigned class_index = CLASS_COUNT; class_index-- > 0;)
-        neb_lock_give(&ownerless[class_index].lock);
-}
-
-void neb_pool_locks_reset(void)
-{
-    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++)
-        neb_lock_reset(&ownerless[class_index].lock);
 }

@@ -38,8 +38,4 @@ size_t neb_heap_trim(struct heap *heap);
 /* The end of the heap's thread: nothing stays stuck in it. */
 void neb_heap_give_up(struct heap *heap);
 
-void neb_pool_locks_take(void);
-void neb_pool_locks_give(void);
-void neb_pool_locks_reset(void);
-
 #endif

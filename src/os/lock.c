@@ -12,13 +12,11 @@
 
 enum { FREE, HELD, CONTENDED };
 enum { SPINS = 64 }; /* about the length of a critical section; with one core more is waste */
+enum { TRIES = 100 }; /* of a try for all locks, each after the others ran */
+
+struct lock neb_locks[LOCK_COUNT];
 
 static _Thread_local bool holds_all __attribute__((tls_model("initial-exec")));
-
-void neb_lock_hold_all(bool held)
-{
-    holds_all = held;
-}
 
 static void pause_briefly(void)
 {
@@ -69,4 +67,47 @@ void neb_lock_give(struct lock *lock)
 void neb_lock_reset(struct lock *lock)
 {
     atomic_store_explicit(&lock->state, FREE, memory_order_relaxed); /* the child has one thread */
+}
+
+void neb_locks_take_all(void)
+{
+    for (unsigned rank = 0; rank < LOCK_COUNT; rank++)
+        neb_lock_take(&neb_locks[rank]);
+    holds_all = true;
+}
+
+void neb_locks_give_all(void)
+{
+    holds_all = false;
+    for (unsigned rank = LOCK_COUNT; rank-- > 0;)
+        neb_lock_give(&neb_locks[rank]);
+}
+
+static bool try_patiently(struct lock *lock)
+{
+    for (int i = 0; i < TRIES; i++) {
+        if (neb_lock_try(lock))
+            return true;
+        sched_yield();
+    }
+    return false;
+}
+
+bool neb_locks_try_all(void)
+{
+    for (unsigned rank = 0; rank < LOCK_COUNT; rank++)
+        if (!try_patiently(&neb_locks[rank])) {
+            while (rank-- > 0)
+                neb_lock_give(&neb_locks[rank]);
+            return false;
+        }
+    holds_all = true;
+    return true;
+}
+
+void neb_locks_reset_all(void)
+{
+    holds_all = false;
+    for (unsigned rank = 0; rank < LOCK_COUNT; rank++)
+        neb_lock_reset(&neb_locks[rank]);
 }

@@ -1,8 +1,9 @@
 /* thread.c - see thread.h.
  *
  * The hook is a pthread key's destructor. glibc runs PTHREAD_DESTRUCTOR_ITERATIONS rounds of them as long as values
- * are set again; ours sets its value again until the last one. Each round's value is the address of the next
- * element, so that the count needs no thread-local storage. */
+ * are set again; ours sets its value again until the last but one: in the last, tools such as ThreadSanitizer take
+ * their own state away. Each round's value is the address of an element, so that the count needs no thread-local
+ * storage. */
 #include "os/thread.h"
 
 #include <limits.h>
@@ -12,12 +13,12 @@
 static pthread_key_t key;
 static bool key_exists; /* written in the constructor, before there are threads */
 static void (*exit_hook)(void);
-static char rounds[PTHREAD_DESTRUCTOR_ITERATIONS];
+static char rounds[PTHREAD_DESTRUCTOR_ITERATIONS - 1];
 
 static void round_end(void *value)
 {
     char *round = value;
-    if (round == rounds + PTHREAD_DESTRUCTOR_ITERATIONS - 1 || pthread_setspecific(key, round + 1) != 0)
+    if (round == rounds + sizeof rounds - 1 || pthread_setspecific(key, round + 1) != 0)
         exit_hook();
 }
 
