@@ -60,7 +60,7 @@ int g{i}(int n) {{ struct s{i} s = {{ {{ {i} }}, 0, 1.0 }}; return f{i}(&s, n); 
 
 def c_source(scale):
     rng = random.Random(3)
-    return "".join(c_function(rng, i) for i in range(max(20, int(900 * scale))))
+    return "".join(c_function(rng, i) for i in range(max(20, int(130 * scale))))
 
 
 def cc_class(i):
@@ -82,7 +82,7 @@ std::size_t use{i}(int n) {{
 
 
 def cc_source(scale):
-    heads = ["array", "functional", "map", "memory", "numeric", "regex", "string", "unordered_map", "vector"]
+    heads = ["array", "functional", "map", "memory", "numeric", "string", "unordered_map", "vector"]
     return "".join(f"#include <{head}>\n" for head in heads) + "".join(
         cc_class(i) for i in range(max(1, int(12 * scale))))
 

@@ -95,7 +95,7 @@ def run(port, server, count):
         connection.sendall(command_bytes("FLUSHALL", "SYNC"))
         reader = connection.makefile("rb")
         reader.readline()
-        reader = fill(connection, count // 4)
+        reader = fill(connection, count // 2)
         print(digest(connection, reader))
         connection.sendall(command_bytes("SHUTDOWN", "NOSAVE"))
     server.wait(WAIT_S)

@@ -20,7 +20,7 @@
 
 enum { HEADER = 16, PIECE = 1 << 20, ALIGNMENT = 16 };
 static const size_t mapping_bytes = (size_t)32 << 30; /* address space only */
-static const size_t ready_bytes = (size_t)1 << 30;    /* what smoke-length workloads take at most */
+static const size_t ready_bytes = (size_t)512 << 20;  /* what smoke-length workloads take at most */
 
 static char *mapping;
 static _Atomic size_t taken;
