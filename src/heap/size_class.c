@@ -2,7 +2,8 @@
 #include "heap/size_class.h"
 
 /* Sizes: classes 0 to 15 are the multiples of 16, then eight for each doubling. */
-#define SIZE(c) ((c) < 16 ? 16u * ((c) + 1u) : (256u << (((c)-16) / 8)) + (32u << (((c)-16) / 8)) * (((c)-16) % 8 + 1u))
+#define DOUBLINGS(c) ((c) < 16 ? 0 : ((c)-16) / 8)
+#define SIZE(c) ((c) < 16 ? 16u * ((c) + 1u) : (256u << DOUBLINGS(c)) + (32u << DOUBLINGS(c)) * ((c) % 8 + 1u))
 #define GRANULES(c) (SIZE(c) > 8192 ? SLAB_GRANULES_BIG : 1u)
 #define CLASS(c)                                                                                                       \
     {                                                                                                                  \
