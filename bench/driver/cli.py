@@ -230,7 +230,7 @@ def run_suite(options, places, scratch):
     runs = options.runs or length.runs
     tasks = suite.Plan(workloads, chosen, length, options.seed, runs).tasks
     nothing = allocators.load(places.program("probe"), "nothing", places.preload("nothing"))
-    tasks += suite.harness_tasks(workloads, nothing)
+    tasks += suite.harness_tasks(workloads, nothing, max(1, length.extra_runs))
     run = suite.Suite(measure.Launcher(places.program("launch"), scratch), places.words(length), length, options.seed,
                       chosen[0].name, COLD_REST_S if options.cold else None)
     directory = places.out(options, length)

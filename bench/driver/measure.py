@@ -92,6 +92,18 @@ def signal_name(number):
         return f"signal {number}"
 
 
+def thin(points):
+    """Resident sizes over time without the points in which nothing changes (by half a percent of the peak)."""
+    step = max((kib for _, kib in points), default=0) / 200
+    kept = points[:1]
+    for before, point in zip(points, points[1:]):
+        if abs(point[1] - kept[-1][1]) > step:
+            if before is not kept[-1]:
+                kept.append(before)
+            kept.append(point)
+    return kept if not points or kept[-1] is points[-1] else kept + points[-1:]
+
+
 def micro_result(output):
     """The line of JSON that a micro workload prints."""
     try:
@@ -111,6 +123,7 @@ def read_result(workload, sample):
         raise Unfit("it printed nothing")
     sample["cpu_s"] = round(sample["user_s"] + sample["system_s"], 6)
     sample.update(micro_result(output) if workload.pattern else program_result(output))
+    sample["rss"] = thin(sample["rss"])
     if not sample["rss"]:
         del sample["rss"]
     return sample

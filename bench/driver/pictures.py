@@ -131,12 +131,13 @@ def panels(plot, names, width=4.4, height=2.6):
     return figure, flat
 
 
-def legend(figure, axes):
-    """One for all panels, with every allocator that occurs in any."""
-    entries = {}
+def legend(figure, axes, view):
+    """One for all panels, with every allocator that occurs in any, in the usual order."""
+    found = {}
     for axis in axes:
         handles, labels = axis.get_legend_handles_labels()
-        entries.update(zip(labels, handles))
+        found.update(zip(labels, handles))
+    entries = {name: found[name] for name in view.allocators if name in found}
     height = 1 - 0.35 / figure.get_size_inches()[1]
     figure.get_layout_engine().set(rect=(0, 0, 1, height))
     figure.legend(entries.values(), entries.keys(), ncols=8, loc="upper center")
@@ -158,7 +159,7 @@ def draw_rss_over_time(plot, view, path):
         axis.set_xlabel("s")
         axis.set_ylabel("RSS, MiB")
         axis.set_ylim(bottom=0)
-    legend(figure, axes)
+    legend(figure, axes, view)
     save(plot, figure, path)
 
 
@@ -192,7 +193,7 @@ def draw_scaling(plot, view, path):
         axis.set_xlabel("threads")
         axis.set_ylabel("operations / s")
         axis.set_ylim(bottom=0)
-    legend(figure, axes)
+    legend(figure, axes, view)
     save(plot, figure, path)
 
 
@@ -213,7 +214,7 @@ def draw_latency(plot, view, path):
         axis.set_xticks(range(len(fields)), [title for _, title in fields])
         axis.set_yscale("log")
         axis.set_ylabel("ns")
-    legend(figure, axes)
+    legend(figure, axes, view)
     save(plot, figure, path)
 
 

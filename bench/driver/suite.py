@@ -120,7 +120,7 @@ class Suite:
         options = {"preload_variable": task.workload.preload_variable, "timeout": self.timeout_s}
         if self.cold_rest_s is None and self.length.prewarm:
             options["prewarm"] = self.peak_mib.get(task.workload.name, PREWARM_FIRST_MIB) + PREWARM_MARGIN_MIB
-        if task.kind == "memory":
+        if task.kind == "memory" and task.workload.rss_picture:
             options["sample_ms"] = SAMPLE_MS
         return options
 
@@ -215,7 +215,7 @@ class Suite:
             line.end()
 
 
-def harness_tasks(workloads, nothing):
-    """What the harness itself costs: each pattern once, at the smoke length, under the allocator that does nothing."""
-    return [Task("harness", workload, nothing, 1) for workload in workloads
-            if workload.pattern and workload.group != "scaling"]
+def harness_tasks(workloads, nothing, rounds):
+    """What the harness itself costs: each pattern, at the smoke length, under the allocator that does nothing."""
+    patterns = [workload for workload in workloads if workload.pattern and workload.group != "scaling"]
+    return [Task("harness", workload, nothing, number) for number in range(1, rounds + 1) for workload in patterns]

@@ -175,18 +175,25 @@ def latency_rows(view):
     return found
 
 
+def latency_cell(entries):
+    if not entries:
+        return "-"
+    return " / ".join(number(statistics.median([entry[field] for entry in entries]))
+                      for field in ("p50_ns", "p99_ns", "p99_9_ns", "max_ns"))
+
+
 def latency(view):
     found = latency_rows(view)
     if not found:
         return []
-    fields = ("p50_ns", "p99_ns", "p99_9_ns", "max_ns")
-    rows = [[f"{name}, {call}", allocator] + [number(statistics.median([entry[field] for entry in entries]))
-                                              for field in fields]
-            for (name, call, allocator), entries in sorted(found.items())]
+    calls = list(dict.fromkeys((name, call) for name, call, _ in found))
+    rows = [[f"{name}, {call}"] + [latency_cell(found.get((name, call, allocator))) for allocator in view.allocators]
+            for name, call in calls]
     empty = statistics.median([s["latency"]["empty"]["p50_ns"] for s in view.result["latency"]])
     return ["", "## Latency of a single call, ns", "",
-            f"By the cycle counter; an empty bracket costs {number(empty)} ns, which is included. Median of the "
-            "rounds.", "", *grid(["", "allocator", "p50", "p99", "p99.9", "max"], rows)]
+            "p50 / p99 / p99.9 / max, each the median of the rounds, by the cycle counter. An empty bracket costs "
+            f"{number(empty)} ns, which is included; max is mostly the scheduler's.", "",
+            *grid(["", *view.allocators], rows)]
 
 
 def scaling(view):
@@ -197,23 +204,32 @@ def scaling(view):
     return ["", "## Scaling, ms", "", *cells(view, names, "wall_s", 1e-3, notes), *notes.lines()]
 
 
+def operation_ns(sample):
+    return sample["work_s"] / max(1, sample["operations"]) * 1e9
+
+
+def harness_row(view, name, entries):
+    times = [statistics.median([operation_ns(sample) for sample in samples])
+             for (workload, _), samples in view.by_pair.items() if workload == name]
+    fastest = number(min(times)) if times else "-"
+    own = [operation_ns(entry) for entry in entries if "work_s" in entry]
+    if not own:
+        return [name, "-", fastest, entries[0]["why"]]
+    return [name, number(min(own)), fastest, ""]
+
+
 def harness_cost(view):
     """The harness's own time for one operation beside that under the fastest allocator."""
-    rows = []
+    own = {}
     for entry in view.result["harness"]:
-        if "why" in entry:
-            rows.append([entry["workload"], "-", "-", entry["why"]])
-            continue
-        own = entry["work_s"] / max(1, entry["operations"]) * 1e9
-        times = [statistics.median([s["work_s"] / max(1, s["operations"]) for s in samples]) * 1e9
-                 for (name, _), samples in view.by_pair.items() if name == entry["workload"]]
-        fastest = min(times, default=None)
-        rows.append([entry["workload"], number(own), number(fastest) if fastest else "-", ""])
+        own.setdefault(entry["workload"], []).append(entry)
+    rows = [harness_row(view, name, entries) for name, entries in own.items()]
     if not rows:
         return []
     return ["", "## The harness's own cost, ns for an operation", "",
             "An operation is one allocation and its free, with the checks and writes the pattern makes. `nothing` is "
-            "an allocator that only advances a pointer; what is above it is the allocator's. All threads together.",
+            "an allocator that only advances a pointer. It is an upper bound of the harness's own cost, since it reuses "
+            "next to nothing and so runs through cold memory; runs are of the smoke length, the best of them counts.",
             "", *grid(["", "nothing", "fastest allocator", "note"], rows)]
 
 

@@ -204,7 +204,9 @@ static void *sampler_main(void *argument)
     struct timespec pause = {options->sample_ms / 1000, options->sample_ms % 1000 * 1000000L};
     while (!atomic_load_explicit(&ended, memory_order_relaxed) &&
            sample_count < SAMPLES_MAX) { /* a flag alone */
-        samples[sample_count++] = (struct sample){now_s() - start_s, group_rss_kib()};
+        long rss_kib = group_rss_kib();
+        if (rss_kib > 0)
+            samples[sample_count++] = (struct sample){now_s() - start_s, rss_kib};
         nanosleep(&pause, NULL);
     }
     return NULL;
