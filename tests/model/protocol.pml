@@ -55,6 +55,12 @@
 #ifndef KEEP_FULL
 #define KEEP_FULL 1 /* an owner may keep a slab without free bits; 0: it always detaches it */
 #endif
+#ifndef KEEP_UNUSED
+#define KEEP_UNUSED 0 /* 1: an owner may keep a slab all of whose blocks are free; it releases it at its exit */
+#endif
+#ifndef TRIM
+#define TRIM 0 /* 1: a heap may take a slab from the list without need, to give it up again (a purge) */
+#endif
 #ifndef GIVE_UP
 #define GIVE_UP 1 /* a heap may abandon a slab while it lives; 0: at its exit only */
 #endif
@@ -249,6 +255,74 @@ inline slab_abandon(s)
     fi
 }
 
+#if SLABS == 1
+#define LIST_ANY (listed[0])
+#define LIST_SET (listed[0])
+#else
+#define LIST_ANY (listed[0] || listed[1])
+#define LIST_SET (listed[0] + 2 * listed[1])
+#endif
+
+/* An ownerless partial slab from the list: pop and compare-and-swap under the lock. When a free has claimed
+ * it meanwhile it is only dropped from the list. The look outside the lock may be stale. */
+inline list_pop()
+{
+    if
+    :: atomic { LIST_ANY -> skip }
+        list_lock_take();
+#ifdef MUTANT_POP_CLAIMS_AFTER_UNLOCK
+        atomic {
+            if
+            :: LIST_ANY -> pick(LIST_SET); e = b; listed[e] = 0
+            :: else -> e = SLABS
+            fi;
+            b = 0;
+            list_lock_give()
+        }
+        if
+        :: e < SLABS ->
+            d_step {
+                if
+                :: entry[e] == OWNERLESS ->
+                    assert(POOLS(e) == 0 && bits[e] != 0);
+                    entry[e] = OWNED(h);
+                    owned[h] = owned[h] | BIT(e)
+                :: else
+                fi
+            }
+        :: else
+        fi;
+        e = 0
+#else
+        atomic {
+            if
+            :: LIST_ANY ->
+                pick(LIST_SET);
+                listed[b] = 0;
+                if
+#ifdef MUTANT_POP_WITHOUT_CAS
+                :: true ->
+#else
+                :: entry[b] == OWNERLESS ->
+#endif
+                    assert(POOLS(b) == 0); /* P5 */
+                    assert(bits[b] != 0);  /* P2: only partial slabs are listed */
+                    entry[b] = OWNED(h);
+                    owned[h] = owned[h] | BIT(b)
+#ifndef MUTANT_POP_WITHOUT_CAS
+                :: else
+#endif
+                fi
+            :: else
+            fi;
+            b = 0;
+            list_lock_give()
+        }
+#endif
+    :: atomic { !LIST_ANY -> skip }
+    fi
+}
+
 /* A step between any two operations: gives up one of the slabs, if there is one. */
 inline give_up_one()
 {
@@ -289,7 +363,10 @@ inline block_place()
         bits[SLAB(b)] = bits[SLAB(b)] | SLOT(b);
         if
         :: RELEASABLE(SLAB(b)) -> slab_release(SLAB(b))
-        :: else
+#if KEEP_UNUSED
+        :: RELEASABLE(SLAB(b))
+#endif
+        :: !RELEASABLE(SLAB(b))
         fi
     fi;
     keep = keep & ~BIT(b)
@@ -473,6 +550,12 @@ inline heap_free()
         fi
     }
     route();
+#if TRIM
+    if
+    :: true
+    :: list_pop()
+    fi;
+#endif
     give_up_one()
 }
 
@@ -520,74 +603,6 @@ inline magazine_pop()
     assert(!(BITS_ANY & BIT(b)) && !(OUTSIDE & BIT(b))); /* P1 */
     live = live | BIT(b);
     b = 0
-}
-
-#if SLABS == 1
-#define LIST_ANY (listed[0])
-#define LIST_SET (listed[0])
-#else
-#define LIST_ANY (listed[0] || listed[1])
-#define LIST_SET (listed[0] + 2 * listed[1])
-#endif
-
-/* An ownerless partial slab from the list: pop and compare-and-swap under the lock. When a free has claimed
- * it meanwhile it is only dropped from the list. The look outside the lock may be stale. */
-inline list_pop()
-{
-    if
-    :: atomic { LIST_ANY -> skip }
-        list_lock_take();
-#ifdef MUTANT_POP_CLAIMS_AFTER_UNLOCK
-        atomic {
-            if
-            :: LIST_ANY -> pick(LIST_SET); e = b; listed[e] = 0
-            :: else -> e = SLABS
-            fi;
-            b = 0;
-            list_lock_give()
-        }
-        if
-        :: e < SLABS ->
-            d_step {
-                if
-                :: entry[e] == OWNERLESS ->
-                    assert(POOLS(e) == 0 && bits[e] != 0);
-                    entry[e] = OWNED(h);
-                    owned[h] = owned[h] | BIT(e)
-                :: else
-                fi
-            }
-        :: else
-        fi;
-        e = 0
-#else
-        atomic {
-            if
-            :: LIST_ANY ->
-                pick(LIST_SET);
-                listed[b] = 0;
-                if
-#ifdef MUTANT_POP_WITHOUT_CAS
-                :: true ->
-#else
-                :: entry[b] == OWNERLESS ->
-#endif
-                    assert(POOLS(b) == 0); /* P5 */
-                    assert(bits[b] != 0);  /* P2: only partial slabs are listed */
-                    entry[b] = OWNED(h);
-                    owned[h] = owned[h] | BIT(b)
-#ifndef MUTANT_POP_WITHOUT_CAS
-                :: else
-#endif
-                fi
-            :: else
-            fi;
-            b = 0;
-            list_lock_give()
-        }
-#endif
-    :: atomic { !LIST_ANY -> skip }
-    fi
 }
 
 /* Granules from the chunk allocator under its lock (one step), then the entry. */
@@ -756,16 +771,23 @@ inline slabs_abandon_all()
             :: else
             fi
 #endif
-        }
-#ifdef MUTANT_EXIT_FORGETS_FULL
-        if
-        :: atomic { !(owned[h] & BIT(b)) -> skip }
-        :: atomic { owned[h] & BIT(b) -> skip }
-            slab_abandon(b)
-        fi
-#else
-        slab_abandon(b)
+#if KEEP_UNUSED
+            if
+            :: bits[b] == FULL -> slab_release(b)
+            :: else
+            fi
 #endif
+        }
+        if
+        :: todo == give_back -> slab_give_back(b)
+#ifdef MUTANT_EXIT_FORGETS_FULL
+        :: atomic { todo == nothing && !(owned[h] & BIT(b)) -> skip }
+        :: atomic { todo == nothing && (owned[h] & BIT(b)) -> skip }
+            slab_abandon(b)
+#else
+        :: todo == nothing -> slab_abandon(b)
+#endif
+        fi
     od;
     b = 0
 }
@@ -835,8 +857,10 @@ inline check_at_rest()
         :: b < SLABS && taken[b] ->
             assert(entry[b] == OWNERLESS);
             assert(((live >> (b * PER_SLAB)) & FULL) + bits[b] == FULL);
+            assert(listed[b] == (bits[b] != 0)); /* what is full is found through its blocks */
+#if !KEEP_UNUSED
             assert(bits[b] != FULL);
-            assert(listed[b] == (bits[b] != 0));
+#endif
             b++
         od;
         b = 0
