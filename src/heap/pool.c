@@ -7,6 +7,7 @@
 #include "heap/outbox.h"
 #include "os/env.h"
 #include "os/lock.h"
+#include "os/vm.h"
 
 struct ownerless {
     _Atomic uint32_t count; /* a look without the lock may save taking it */
@@ -130,6 +131,14 @@ static struct slab *slab_adopt(struct heap *heap, unsigned class_index)
     return adopted;
 }
 
+/* A pool that has several slabs will use all of this one too: one system call instead of a page fault a page. */
+static void slab_populate(const struct pool *pool, const struct granules *granules)
+{
+    uint64_t made = atomic_load_explicit(&pool->counts.slabs_made, memory_order_relaxed); /* my own */
+    if (made > POPULATE_SLABS_MIN && granules->is_clean && !granules->chunk->is_huge)
+        neb_vm_populate(granules_base(granules), (size_t)granules->count << GRANULE_SHIFT);
+}
+
 static struct slab *slab_make(struct heap *heap, unsigned class_index)
 {
     struct granules granules = neb_granules_take(neb_size_class[class_index].granules, GRANULES_SLAB);
@@ -139,6 +148,7 @@ static struct slab *slab_make(struct heap *heap, unsigned class_index)
     neb_slab_init(slab, granules_base(&granules), class_index, granules.is_clean);
     neb_page_map_fill(slab->base, granules.count, heap->tag | class_entry(class_index));
     counter_add(&heap->pool[class_index].counts.slabs_made, 1);
+    slab_populate(&heap->pool[class_index], &granules);
     slab_link(heap, slab);
     return slab;
 }

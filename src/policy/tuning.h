@@ -35,6 +35,10 @@ _Static_assert(CHUNK_GRANULES == 64, "a chunk's granules are one word");
  * 1 to 3 % with huge pages from 4 to 16 MiB on, for 4 to 14 % more memory. */
 #define HUGE_PAGE_CHUNKS_MIN 8u
 
+/* Slabs that a pool made before the next ones are faulted in whole: at most a quarter of what the pool has is then
+ * touched before it is used. bench: python3, perl and sort took 2 to 5 % less processor time, for 1 % more memory. */
+#define POPULATE_SLABS_MIN 4u
+
 /* How long free pages stay resident, milliseconds; the option decay_ms. */
 #define DECAY_MS_DEFAULT 500
 
