@@ -1,7 +1,7 @@
 /* loader.h - blocks that the dynamic loader's own little allocator handed out before this library was there.
  *
- * They lie at the end of the loader's data. Its allocator only ever counts upwards, so freeing them is nothing, and
- * growing them is a copy. */
+ * They lie at the end of the loader's data, or in anonymous pages among the descriptions of the libraries that were
+ * loaded at the start. That allocator only ever counts upwards, so freeing them is nothing, and growing them a copy. */
 #ifndef NEB_FRONT_LOADER_H
 #define NEB_FRONT_LOADER_H
 
