@@ -54,7 +54,7 @@ struct outbox_slot {
 };
 
 struct heap_counts {
-    _Atomic uint64_t batches_sent, batches_applied, blocks_lost, pages_purged_bytes;
+    _Atomic uint64_t batches_sent, batches_applied, blocks_lost;
 };
 
 struct heap {
@@ -67,7 +67,6 @@ struct heap {
     uint32_t slow_calls, swept_ms;
     struct batch *spare;
     uint32_t spare_count;
-    uint8_t is_alive;
     struct heap *next_unused; /* LOCK_HEAP_TABLE */
     struct outbox_slot outbox[OUTBOX_SLOTS];
     struct heap_counts counts;

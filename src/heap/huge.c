@@ -31,7 +31,7 @@ struct huge {
 static _Atomic(struct huge *) segments[SEGMENTS];
 static uint32_t slots_made;
 static struct list_node free_slots, kept;
-static size_t keep_bytes_max = HUGE_KEEP_BYTES;
+static size_t keep_bytes_max = (size_t)HUGE_KEEP_MIB_DEFAULT << 20;
 static struct large_counts counts;
 
 static struct huge *slot_at(uint32_t number)
