@@ -195,9 +195,13 @@ NEB_NOINLINE void neb_free_slow(void *p)
     free_from(p, "free");
 }
 
+/* Of the loader's blocks no byte more than the program knows of. */
 size_t neb_usable_size(const void *p)
 {
-    return p == NULL ? 0 : checked_size(p, page_map_load(p), "malloc_usable_size");
+    uint32_t entry = page_map_load(p);
+    if (p == NULL || (entry == ENTRY_NONE && neb_loader_owns(p)))
+        return 0;
+    return checked_size(p, entry, "malloc_usable_size");
 }
 
 /* The compiler may round up, and C++ libraries may pass what they asked for rounded to their own steps: only a size

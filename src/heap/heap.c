@@ -121,7 +121,6 @@ static struct heap *heap_take(void)
     neb_inbox_open(&heap->inbox);
     heap->slow_calls = 0;
     heap->swept_ms = neb_clock_ms();
-    heap->is_alive = 1;
     return heap;
 }
 
@@ -133,7 +132,6 @@ static struct heap *shared_enter(void)
         heap_init(heap, ID_SHARED);
         neb_inbox_open(&heap->inbox);
         heap->swept_ms = neb_clock_ms();
-        heap->is_alive = 1;
         atomic_store_explicit(&others_exist, true, memory_order_relaxed);
     }
     return heap;
@@ -176,7 +174,6 @@ void neb_heap_end(void)
     neb_tls.heap = &neb_heap_none;
     neb_tls.state = THREAD_ENDED;
     neb_heap_give_up(heap);
-    heap->is_alive = 0;
     neb_lock_take(&neb_locks[LOCK_HEAP_TABLE]);
     atomic_fetch_sub_explicit(&alive_count, 1, memory_order_relaxed);
     heap->next_unused = unused;

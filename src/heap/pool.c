@@ -435,9 +435,7 @@ static size_t pool_idle(struct heap *heap, unsigned class_index)
         magazine_flush(heap, class_index, bin_count(heap, class_index));
         neb_magazine_destroy(heap, class_index);
     }
-    size_t given = slabs_purge(heap, pool);
-    counter_add(&heap->counts.pages_purged_bytes, given);
-    return given;
+    return slabs_purge(heap, pool);
 }
 
 static void heap_sweep(struct heap *heap)
