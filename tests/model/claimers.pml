@@ -29,7 +29,7 @@ init
             listed[0] = 1
         fi;
         run thread(0, 0, 0, 1, 0, 0, 0);
-        run thread(1, 0, 0, 1, OPERATIONS, 0, 0);
+        run thread(1, 0, OPERATIONS, 1, 0, 0, 0);
         run thread(2, 0, 0, 0, OPERATIONS, 0, 0)
     }
 }

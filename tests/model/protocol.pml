@@ -441,6 +441,7 @@ inline block_claim()
 /* The batch for heap o leaves the outbox; if o is gone its blocks are in my hands again. A part of a step. */
 inline batch_push(o)
 {
+    todo = nothing;
     if
     :: inbox[o] != CLOSED -> inbox[o] = inbox[o] | OUTBOX(h, o)
     :: inbox[o] == CLOSED ->
@@ -467,6 +468,7 @@ inline batch_push_step(o)
     if
     :: atomic { inbox[o] != CLOSED -> skip }
         d_step {
+            todo = nothing;
             inbox[o] = (inbox[o] | OUTBOX(h, o)) & ~CLOSED;
             OUTBOX(h, o) = 0
         }
@@ -488,8 +490,7 @@ inline route()
         if
         :: todo == claim -> block_claim()
         :: todo == push ->
-            batch_push_step(OWNER(e));
-            todo = nothing
+            batch_push_step(OWNER(e))
         :: todo == nothing || todo == give_back
         fi;
         if
@@ -911,19 +912,24 @@ proctype thread(byte id, young, allocs, frees, any, again, late)
         :: phase == has_heap && any -> any--; is_free = 0
         :: phase == has_heap && any -> any--; is_free = 1
         fi;
+#if SHARED < HEAPS
         if
         :: IN_SHARED -> shared_enter()
         :: !IN_SHARED
         fi;
+#endif
         if
-        :: is_free -> heap_free()
+        :: is_free ->
+            is_free = 0;
+            heap_free()
         :: !is_free -> heap_alloc()
         fi;
-        is_free = 0;
+#if SHARED < HEAPS
         if
         :: IN_SHARED -> shared_lock = 0
         :: !IN_SHARED
         fi
+#endif
     :: !CALLS_LEFT && phase == is_young && id == SHARED -> break /* never has its own */
     :: !CALLS_LEFT && phase == is_young && id != SHARED ->
         phase = has_heap;
