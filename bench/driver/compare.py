@@ -4,7 +4,7 @@
                machine in another mood, so each is first divided by the peers' geometric mean in the same round.
     --agree    do A and B agree on the order of any two allocators, wherever both call the difference significant?
 
-A difference counts when the rank test is significant among all those made (Benjamini and Hochberg) and the bootstrap
+A difference counts when the rank test is significant among all of its metric (Benjamini and Hochberg) and the bootstrap
 interval of the ratio excludes 1. It is a regression when, besides, the ratio exceeds 1 + bound.
 
 Exit status  0 no regression (or agreement), 1 otherwise, 2 wrong input
@@ -13,6 +13,7 @@ Exit status  0 no regression (or agreement), 1 otherwise, 2 wrong input
 import argparse
 import dataclasses
 import itertools
+import math
 import sys
 
 from . import results, statistics, table
@@ -61,9 +62,12 @@ def common_peers(a, b, subject, raw):
 
 
 def mark(differences):
-    flags = statistics.significant([difference.p for difference in differences])
-    for difference, flag in zip(differences, flags):
-        difference.counts = flag and not difference.ratio[1] <= 1 <= difference.ratio[2]
+    """The tests of one metric are one family."""
+    for metric in METRICS:
+        family = [difference for difference in differences if difference.metric == metric]
+        flags = statistics.significant([difference.p for difference in family])
+        for difference, flag in zip(family, flags):
+            difference.counts = flag and not difference.ratio[1] <= 1 <= difference.ratio[2]
     return differences
 
 
@@ -93,13 +97,21 @@ def lost_workloads(a, b, subject):
             if allocator == subject and (name, allocator) in a.by_pair]
 
 
-def power_note(a, b, count):
-    """With few rounds not even the smallest possible p is significant; better said than left to be wondered about."""
-    runs = [len(samples) for view in (a, b) for samples in view.by_pair.values()]
-    fewest = min(runs, default=0)
-    if fewest >= 2 and statistics.rank_test(range(fewest), range(fewest, 2 * fewest)) <= statistics.FALSE_SHARE / count:
+def rounds_needed(count):
+    """The fewest rounds whose smallest possible p is significant among `count` tests."""
+    return next(n for n in range(2, 40) if 2 / math.comb(2 * n, n) <= statistics.FALSE_SHARE / count)
+
+
+def power_note(a, b, subject, found):
+    """With few rounds no single difference can be significant; better said than left to be wondered about."""
+    fewest = min((len(samples) for view in (a, b) for (_, name), samples in view.by_pair.items() if name == subject),
+                 default=0)
+    count = max(sum(d.metric == metric for d in found) for metric in METRICS)
+    needed = rounds_needed(count)
+    if fewest >= needed:
         return []
-    return [f"Note: with {fewest} rounds a single difference among {count} can't be significant; 7 rounds suffice."]
+    return [f"Note: some workloads have {fewest} rounds; for a single difference among {count} to be significant it "
+            f"takes {needed} (--runs {needed})."]
 
 
 def report(a, b, subject, raw, bound, everything=False):
@@ -113,7 +125,7 @@ def report(a, b, subject, raw, bound, everything=False):
     lines = table.grid(["workload", "metric", "B / A", "p", ""], rows) if rows else []
     lines += [f"{name}: failed in B: {why}" for name, why in failed]
     bad = sum(d.regression(bound) for d in found) + len(failed)
-    lines += power_note(a, b, len(found))
+    lines += power_note(a, b, subject, found)
     lines.append(f"{len(found)} comparisons of {subject}, {sum(d.counts for d in found)} larger than the noise, "
                  f"{bad} regressions beyond {100 * bound:g} %")
     return lines, bad

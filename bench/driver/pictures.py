@@ -219,6 +219,8 @@ def draw_latency(plot, view, path):
 
 
 def draw_all(view, directory):
+    if not view.by_pair:
+        return
     plot = load_library()
     place = lambda name: os.path.join(directory, name)
     if view.peers():

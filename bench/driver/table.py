@@ -105,7 +105,7 @@ def losses(view):
         rows += [[f"{title}, {name}", best, ratio_text(interval)]
                  for name, best, interval in sorted(lost(view, metric), key=lambda item: -item[2][0])]
     if not rows:
-        few = min((len(samples) for samples in view.by_pair.values()), default=0) < 4
+        few = min((len(view.values(name, view.subject, "wall_s")) for name in view.names(*ALL)), default=0) < 4
         return lines + ["Too few rounds to say." if few else "Nothing."]
     return lines + grid(["", "best peer", "ratio"], rows)
 
