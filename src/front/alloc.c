@@ -2,6 +2,8 @@
 #include "front/alloc.h"
 
 #include "front/loader.h"
+#include "front/region.h"
+#include "front/scope.h"
 #include "heap/fault.h"
 #include "heap/large.h"
 #include "heap/pool.h"
@@ -51,7 +53,7 @@ static void *large_alloc(size_t size, size_t alignment, bool *zeroed)
     return neb_large_alloc(size == 0 ? 1 : size, alignment, zeroed);
 }
 
-static void *allocate(size_t size, size_t alignment, bool *zeroed)
+static void *heap_alloc(size_t size, size_t alignment, bool *zeroed)
 {
     int saved = errno;
     unsigned class_index = alignment <= 16 ? (size <= SMALL_MAX ? size_class_of(size) : CLASS_COUNT)
@@ -63,6 +65,23 @@ static void *allocate(size_t size, size_t alignment, bool *zeroed)
         block = large_alloc(size, alignment, zeroed);
     errno = saved;
     return block;
+}
+
+/* Inside an ambient scope all comes from it, but what a signal handler asks for that interrupted it. */
+static NEB_COLD void *ambient_alloc(size_t size, size_t alignment, bool *zeroed)
+{
+    bool is_ordinary;
+    int saved = errno;
+    void *block = neb_ambient_alloc(size, alignment, &is_ordinary);
+    errno = saved;
+    return is_ordinary ? heap_alloc(size, alignment, zeroed) : block;
+}
+
+static void *allocate(size_t size, size_t alignment, bool *zeroed)
+{
+    if (NEB_UNLIKELY(neb_tls.state == THREAD_AMBIENT))
+        return ambient_alloc(size, alignment, zeroed);
+    return heap_alloc(size, alignment, zeroed);
 }
 
 void *neb_allocate(size_t size, size_t alignment)
@@ -106,7 +125,7 @@ void *neb_memalign(size_t alignment, size_t size)
  * and clearing a small block costs less than a page fault. */
 static void *zero_alloc(size_t size)
 {
-    if (size <= CALLOC_FRESH_MIN || size > SMALL_MAX || POLICY_FREE_EXACT)
+    if (size <= CALLOC_FRESH_MIN || size > SMALL_MAX || POLICY_FREE_EXACT || neb_tls.state == THREAD_AMBIENT)
         return NULL;
     unsigned class_index = size_class_of(size);
     struct heap *heap = neb_heap_enter();
@@ -146,6 +165,8 @@ static size_t block_size(const void *p, uint32_t entry)
 
 static size_t checked_size(const void *p, uint32_t entry, const char *call)
 {
+    if (NEB_UNLIKELY(entry_is_region(entry)))
+        return neb_region_usable(p, entry, call);
     size_t size = block_size(p, entry);
     if (NEB_UNLIKELY(size == 0) && !(entry == ENTRY_NONE && (size = neb_loader_size(p)) != 0))
         neb_fault_invalid(call, p);
@@ -178,6 +199,10 @@ static void free_from(void *p, const char *call)
         return;
     int saved = errno;
     uint32_t entry = page_map_load(p);
+    if (NEB_UNLIKELY(entry_is_region(entry))) {
+        neb_region_free(p, entry, call);
+        return;
+    }
     if (POLICY_FILL && entry != ENTRY_NONE)
         memset(p, FILL_FREED, checked_size(p, entry, call));
     if (entry_is_pooled(entry)) {
@@ -229,6 +254,13 @@ static void *realloc_by_copy(void *p, size_t old_size, size_t size, uint32_t ent
     return block;
 }
 
+/* Grows or shrinks where it is, or moves: to the heap, or within an ambient scope. */
+static NEB_COLD void *realloc_region(void *p, size_t size, uint32_t entry)
+{
+    void *resized = neb_region_resize(p, entry, size);
+    return resized != NULL ? resized : realloc_by_copy(p, neb_region_size(p), size, entry);
+}
+
 /* Stays where it is while at least half of the block is used. */
 static bool fits_in_place(size_t old_size, size_t size)
 {
@@ -246,6 +278,8 @@ void *neb_realloc(void *p, size_t size)
     if (NEB_UNLIKELY(size > PTRDIFF_MAX))
         return out_of_memory();
     uint32_t entry = page_map_load(p);
+    if (NEB_UNLIKELY(entry_is_region(entry)))
+        return realloc_region(p, size, entry);
     size_t old_size = checked_size(p, entry, "realloc");
     if (entry_is_pooled(entry) && fits_in_place(old_size, size))
         return p;

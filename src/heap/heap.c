@@ -32,7 +32,7 @@ struct heap neb_heap_none = {
     .bin = {NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8},
 };
 struct heap neb_heap_shared;
-_Thread_local struct tls neb_tls __attribute__((tls_model("initial-exec"))) = {&neb_heap_none, 0, THREAD_YOUNG};
+_Thread_local struct tls neb_tls __attribute__((tls_model("initial-exec"))) = {&neb_heap_none, 0, THREAD_YOUNG, 0, NULL};
 
 struct segment {
     _Atomic(struct heap *) heap[HEAP_SEGMENT];
@@ -143,11 +143,27 @@ static bool thread_deserves_heap(struct tls *tls)
     return tls->slow_calls++ >= YOUNG_CALLS || atomic_load_explicit(&alive_count, memory_order_relaxed) == 0;
 }
 
+void neb_heap_set_aside(bool aside)
+{
+    struct tls *tls = &neb_tls;
+    if (aside && tls->state != THREAD_AMBIENT) {
+        tls->aside = tls->heap;
+        tls->aside_state = tls->state;
+        tls->heap = &neb_heap_none;
+        tls->state = THREAD_AMBIENT;
+    } else if (!aside && tls->state == THREAD_AMBIENT) {
+        tls->heap = tls->aside;
+        tls->state = tls->aside_state;
+    }
+}
+
 NEB_NOINLINE struct heap *neb_heap_enter(void)
 {
     struct tls *tls = &neb_tls;
     if (NEB_LIKELY(tls->state == THREAD_HAS_HEAP))
         return tls->heap;
+    if (tls->state == THREAD_AMBIENT)
+        return tls->aside_state == THREAD_HAS_HEAP ? tls->aside : shared_enter();
     if (tls->state == THREAD_ENDED || !thread_deserves_heap(tls))
         return shared_enter();
     struct heap *heap = heap_take();

@@ -76,12 +76,14 @@ struct heap {
 _Static_assert(offsetof(struct heap, bin) == BIN_FIRST_OFFSET, "the tables of size_class.c know where bins begin");
 _Static_assert(sizeof(struct bin) == BIN_BYTES, "and how large they are");
 
-enum thread_state { THREAD_YOUNG, THREAD_HAS_HEAP, THREAD_ENDED };
+enum thread_state { THREAD_YOUNG, THREAD_HAS_HEAP, THREAD_ENDED, THREAD_AMBIENT };
 
 struct tls {
     struct heap *heap;
     uint32_t slow_calls;
     uint8_t state;
+    uint8_t aside_state; /* THREAD_AMBIENT: what it was before, and the heap it had */
+    struct heap *aside;
 };
 _Static_assert(sizeof(struct tls) <= 32, "static thread-local storage is scarce for libraries loaded late");
 
@@ -119,6 +121,9 @@ NEB_INLINE size_t bin_count(const struct heap *heap, unsigned class_index)
  * lock held. Never NULL. */
 struct heap *neb_heap_enter(void);
 void neb_heap_leave(struct heap *heap);
+/* Takes the heap out of the fast paths' sight, so that every call is a slow one (ambient scopes, front/scope.c), and
+ * back. The slow paths still find it. */
+void neb_heap_set_aside(bool aside);
 /* The thread's end: gives up everything; what comes later goes through the shared heap. */
 void neb_heap_end(void);
 

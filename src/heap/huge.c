@@ -299,6 +299,17 @@ bool neb_huge_around(const void *p, const void **base, size_t *bytes)
     return found;
 }
 
+bool neb_huge_numbered(uint32_t number, void **base, size_t *bytes)
+{
+    neb_lock_take(&neb_locks[LOCK_HUGE]);
+    bool is_made = number < slots_made;
+    const struct huge *slot = is_made ? slot_at(number) : NULL;
+    *base = is_made && slot->in_use ? slot->base : NULL;
+    *bytes = is_made ? slot->bytes : 0;
+    neb_lock_give(&neb_locks[LOCK_HUGE]);
+    return is_made;
+}
+
 struct large_counts neb_huge_counts(void)
 {
     neb_lock_take(&neb_locks[LOCK_HUGE]);

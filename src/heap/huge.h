@@ -9,5 +9,7 @@ bool neb_huge_free(void *p, uint32_t entry);
 size_t neb_huge_usable(const void *p, uint32_t entry);
 void *neb_huge_resize(void *p, uint32_t entry, size_t size);
 struct large_counts neb_huge_counts(void);
+/* Every block has a number from 0 on; *base NULL: not in use. False: there is no such number nor a higher one. */
+bool neb_huge_numbered(uint32_t number, void **base, size_t *bytes);
 
 #endif

@@ -15,7 +15,7 @@ struct ownerless {
 };
 
 static struct ownerless ownerless[CLASS_COUNT];
-_Static_assert(LOCK_CHUNK - LOCK_OWNERLESS == CLASS_COUNT, "each list has its lock");
+_Static_assert(LOCK_REGION - LOCK_OWNERLESS == CLASS_COUNT, "each list has its lock");
 
 static struct lock *lock_of(const struct ownerless *list)
 {

@@ -8,18 +8,28 @@
 
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 static pthread_key_t key;
 static bool key_exists; /* written in the constructor, before there are threads */
 static void (*exit_hook)(void);
+static _Atomic(void (*)(void)) early_hook;
 static char rounds[PTHREAD_DESTRUCTOR_ITERATIONS - 1];
+
+static void hooks_run(void)
+{
+    void (*early)(void) = atomic_load_explicit(&early_hook, memory_order_relaxed); /* a function: nothing to publish */
+    if (early != NULL)
+        early();
+    exit_hook();
+}
 
 static void round_end(void *value)
 {
     char *round = value;
     if (round == rounds + sizeof rounds - 1 || pthread_setspecific(key, round + 1) != 0)
-        exit_hook();
+        hooks_run();
 }
 
 bool neb_thread_watch_init(void (*hook)(void))
@@ -27,6 +37,11 @@ bool neb_thread_watch_init(void (*hook)(void))
     exit_hook = hook;
     key_exists = pthread_key_create(&key, round_end) == 0;
     return key_exists;
+}
+
+void neb_thread_watch_also(void (*hook)(void))
+{
+    atomic_store_explicit(&early_hook, hook, memory_order_relaxed);
 }
 
 bool neb_thread_watch(void)

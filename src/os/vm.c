@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14; older kernels answer EINVAL */
@@ -144,6 +145,12 @@ void neb_vm_advise_huge(void *base, size_t bytes)
 bool neb_vm_guard(void *base, size_t bytes)
 {
     return mprotect(base, bytes, PROT_NONE) == 0;
+}
+
+bool neb_vm_name(void *base, size_t bytes, const char *name)
+{
+    enum { SET_VMA = 0x53564d41, SET_VMA_ANON_NAME = 0 }; /* Linux 5.17 */
+    return prctl(SET_VMA, SET_VMA_ANON_NAME, base, bytes, name) == 0;
 }
 
 static void count_resize(size_t old_bytes, size_t new_bytes)

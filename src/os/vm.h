@@ -33,6 +33,9 @@ void neb_vm_advise_huge(void *base, size_t bytes);
 /* Makes the range inaccessible. A hint: false when the system refuses. */
 bool neb_vm_guard(void *base, size_t bytes);
 
+/* Gives the range a name in /proc/self/maps. False: the kernel does not do that. */
+bool neb_vm_name(void *base, size_t bytes, const char *name);
+
 /* Grows or shrinks a mapping where it is. */
 bool neb_vm_resize_in_place(void *base, size_t old_bytes, size_t new_bytes);
 /* Moves a mapping's pages without copying onto a reserved range of new_bytes, which becomes readable and writable.

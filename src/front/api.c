@@ -1,0 +1,88 @@
+/* api.c - every function of the public headers, exported under its own name, and the table that programs look for.
+ *
+ * The headers define their functions static inline; here they get external linkage instead, so that programs in other
+ * languages can call them too. All of them and the table, and nothing else, carry the version node NEBMALLOC_1.0. */
+#include "base/attr.h"
+
+#define NEB_LINKED 1
+#define NEB_ENGINE_WANTED_ 1
+#define NEB_API NEB_EXPORT
+#pragma GCC diagnostic ignored "-Wmissing-prototypes" /* the headers' definitions are the prototypes */
+#include "front/api.h"
+
+#include "front/region.h"
+#include "policy/policy.h"
+
+static void *memory_take(size_t bytes, size_t *got, unsigned kind)
+{
+    int saved = errno;
+    void *memory = kind == NEB_KIND_SCOPE_ && !POLICY_FREE_EXACT ? neb_scope_memory_take(bytes, got)
+                                                                 : neb_region_take(bytes, got, kind);
+    errno = saved;
+    return memory;
+}
+
+static void memory_give(void *memory, size_t bytes)
+{
+    (void)bytes; /* the region knows */
+    int saved = errno;
+    neb_region_give(memory);
+    errno = saved;
+}
+
+static void segments_give(neb_segment *newest, neb_segment *oldest, size_t count, size_t bytes, unsigned kind)
+{
+    (void)kind; /* scopes alone don't keep their segments themselves */
+    int saved = errno;
+    neb_scope_segments_give(newest, oldest, count, bytes);
+    errno = saved;
+}
+
+#define TEXT2(x) #x
+#define TEXT(x) TEXT2(x)
+#define VERSION TEXT(NEB_VERSION_MAJOR) "." TEXT(NEB_VERSION_MINOR) "." TEXT(NEB_VERSION_PATCH)
+
+NEB_EXPORT const neb_ops neb_ops_1 = {
+    NEB_ABI,
+    (uint32_t)sizeof(neb_ops),
+    NEB_OPS_LIBRARY | (POLICY_FREE_EXACT ? NEB_OPS_CHECKED : 0),
+    0,
+    VERSION " " POLICY_NAME,
+    memory_take,
+    memory_give,
+    segments_give,
+    neb_scope_thread,
+    neb_scope_ambient,
+    NEB_ENGINE_OPS_,
+    neb_api_stats,
+    neb_api_trim,
+    neb_api_visit,
+    neb_api_name,
+};
+
+static const neb_ops *neb_engine_ops_(void)
+{
+    return &neb_ops_1;
+}
+
+void neb_engine_end_all(neb_thread *thread)
+{
+    while (thread->innermost != NULL) {
+        neb_scope_run_defers_(thread->innermost, NULL);
+        neb_scope_end_(thread->innermost);
+    }
+}
+
+void *neb_engine_alloc(neb_arena *arena, size_t size, size_t alignment)
+{
+    return neb_engine_arena_alloc(arena, size, alignment, "malloc");
+}
+
+bool neb_engine_grow_last(neb_arena *arena, void *object, size_t old_size, size_t size)
+{
+    unsigned char *begin = (unsigned char *)object - 8;
+    size_t old_need = ((old_size == 0 ? 1 : old_size) + 23) & ~(size_t)15, need = (size + 23) & ~(size_t)15;
+    bool is_last = arena->cur != NULL && ((neb_scope *)(void *)arena)->lends != NEB_LENDS_CURRENT_ &&
+                   neb_between_(begin, arena->cur) == old_need && need <= neb_between_(begin, arena->tail_end);
+    return is_last && neb_engine_arena_resize(arena, object, old_size, size, "realloc") == object;
+}

@@ -1,0 +1,240 @@
+/* pool.h - blocks of one size: allocated and freed in any order, by any thread, destroyed all at once.
+ *
+ *   slab:  [state: one 32-bit word a block] [block 0][block 1][block 2] ...       each slab twice as large as the last
+ *   state: LIVE, or the number of the next free block: no pointer ever stands inside a free block
+ *
+ *   owner's free blocks --- taken and put without a lock ---> the thread that mostly uses the pool
+ *   shared free blocks  --- under a lock -------------------> all others
+ *
+ * A pool is biased towards one thread: its owner allocates and frees without an atomic read-modify-write. Who is owner
+ * changes by itself when another thread does all the work, or when the others have run out of blocks while the owner
+ * has some (membarrier(2) makes that safe). Where the kernel lacks it, every call takes the lock.
+ *
+ *     neb_pool *pool = neb_pool_create_for(struct particle);
+ *     struct particle *p = neb_pool_alloc(pool);
+ *     neb_pool_free(pool, p);
+ *
+ * Units       bytes; blocks
+ * Alignment   16, or what was asked for at creation: a power of two up to 64 KiB
+ * Threads     any thread may allocate and free, also blocks of others; create, destroy, visit: nobody else meanwhile. In
+ *             the child of fork a pool may be used if no other thread was inside one of its calls
+ * Errors      NULL and errno = ENOMEM: no memory, or the limit. Misuse (a block freed twice; a pointer that is no block
+ *             of the pool, or inside one; an alignment that is no power of two; a block size beyond 64 MiB) writes one
+ *             line that names the call and the objects, and aborts
+ * Complexity  O(1); a new slab now and then; freeing looks at up to log2(blocks) slabs, of which the first holds half
+ * free()      must not be called on this memory; under the library it says so and aborts
+ * Source      Ross's zones (1961); the state words after Kenwright's "Fast efficient fixed-size memory pool" (2012), but
+ *             out of line; biased locking after Kawachiya and Dice; index by multiplication with the odd part's
+ *             inverse, which also tells exact multiples (Granlund and Montgomery, 1994) */
+#ifndef NEBMALLOC_POOL_H
+#define NEBMALLOC_POOL_H
+
+#include <nebmalloc/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    NEB_POOL_NO_GROWTH = 1,   /* initial_blocks are all there ever are; they are taken at creation */
+    NEB_POOL_ONE_LOCK = 2,    /* no owner: every call takes the lock */
+    NEB_POOL_ZERO = 4,        /* blocks come zeroed */
+    NEB_POOL_STRICT = 16      /* reaching the limit is an error that aborts, not NULL */
+};
+
+struct neb_pool_options {
+    size_t block_bytes;    /* > 0 */
+    size_t alignment;      /* 0: 16 */
+    size_t initial_blocks; /* in the first slab; 0: what fits 64 KiB */
+    size_t limit_blocks;   /* live at the same time; 0: no limit */
+    uint32_t flags, reserved;
+    const char *name;      /* for messages; must outlive the pool */
+};
+
+struct neb_pool_stats {
+    size_t block_bytes; /* with padding */
+    size_t live_blocks, free_blocks; /* now; exact when no other thread uses the pool meanwhile */
+    size_t reserved_bytes, slabs;
+    uint64_t locked_calls; /* calls that took the lock */
+    uint64_t revocations;  /* times that an owner lost the pool */
+};
+
+enum { NEB_POOL_SLABS_ = 40, NEB_POOL_INDEX_BITS_ = 26 };
+#define NEB_POOL_LIVE_ UINT32_MAX
+#define NEB_POOL_NIL_ (UINT32_MAX - 1)
+#define NEB_POOL_INDEX_MASK_ ((1u << NEB_POOL_INDEX_BITS_) - 1)
+
+typedef struct neb_pool_slab_ {
+    unsigned char *base;
+    uint32_t *state;
+    uint32_t handed;   /* blocks that were ever in a free list or live; atomic */
+    uint32_t capacity; /* blocks */
+    void *memory;
+    size_t memory_bytes;
+} neb_pool_slab_;
+
+struct neb_pool {
+    /* read by fast paths */
+    uintptr_t owner;   /* atomic: neb_thread_word_ of the owner; 0: none */
+    uint32_t busy;     /* atomic: the owner is inside a call */
+    uint32_t head;     /* the owner's free blocks */
+    size_t block_bytes;
+    uint64_t inverse;  /* of the block size's odd part, modulo 2^64 */
+    uint32_t shift;    /* its power of two */
+    uint32_t newest;   /* atomic: number of the newest slab */
+    size_t owner_free, owner_live; /* written by the owner; live wraps below zero when others allocated */
+    neb_pool_slab_ slab[NEB_POOL_SLABS_];
+    /* under the lock */
+    const neb_ops *ops;
+    uint32_t lock, shared_head;
+    size_t shared_free, shared_live, carved, limit_blocks, initial_blocks, alignment, reserved_bytes;
+    uintptr_t last_word;
+    uint32_t streak, flags;
+    uint64_t locked_calls, revocations;
+    const char *name;
+    void *memory;
+    size_t memory_bytes;
+    void *reserved[4];
+};
+
+/* NULL and errno = ENOMEM without memory; options that make no sense: message and abort. Any thread. O(1), with
+ * NEB_POOL_NO_GROWTH O(blocks). */
+NEB_API neb_pool *neb_pool_create(const neb_pool_options *options)
+{
+    return neb_ops_()->pool_create(options);
+}
+
+/* Gives all memory back, live blocks too. NULL is allowed. O(slabs). */
+NEB_API void neb_pool_destroy(neb_pool *pool)
+{
+    if (pool != NULL)
+        pool->ops->pool_destroy(pool);
+}
+
+/* Between these two the owner is inside; an owner that lost the pool notices by the second look. */
+NEB_INTERNAL_ bool neb_pool_enter_(neb_pool *pool)
+{
+    uintptr_t me = neb_thread_word_();
+    if (__atomic_load_n(&pool->owner, __ATOMIC_RELAXED) != me)
+        return false;
+    __atomic_store_n(&pool->busy, 1, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* whoever takes the pool away makes it a full one (membarrier) */
+    if (NEB_LIKELY_(__atomic_load_n(&pool->owner, __ATOMIC_RELAXED) == me))
+        return true;
+    __atomic_store_n(&pool->busy, 0, __ATOMIC_RELEASE);
+    return false;
+}
+
+NEB_INTERNAL_ void neb_pool_leave_(neb_pool *pool)
+{
+    __atomic_store_n(&pool->busy, 0, __ATOMIC_RELEASE);
+}
+
+/* The number of p's block: slab << 26 | index; NEB_POOL_NIL_ when no block of this pool begins there. */
+NEB_INTERNAL_ uint32_t neb_pool_number_(const neb_pool *pool, const void *p)
+{
+    for (uint32_t slab = __atomic_load_n(&pool->newest, __ATOMIC_ACQUIRE) + 1; slab-- > 0;) {
+        uint64_t product = (uint64_t)neb_between_(pool->slab[slab].base, p) * pool->inverse;
+        uint64_t index = product >> pool->shift | product << ((64 - pool->shift) & 63);
+        if (NEB_LIKELY_(index < __atomic_load_n(&pool->slab[slab].handed, __ATOMIC_ACQUIRE)))
+            return slab << NEB_POOL_INDEX_BITS_ | (uint32_t)index;
+    }
+    return NEB_POOL_NIL_;
+}
+
+/* A block; contents undefined unless NEB_POOL_ZERO. */
+__attribute__((malloc, warn_unused_result))
+NEB_API void *neb_pool_alloc(neb_pool *pool)
+{
+    if (NEB_LIKELY_(neb_pool_enter_(pool))) {
+        uint32_t number = pool->head;
+        if (NEB_LIKELY_(number != NEB_POOL_NIL_)) {
+            neb_pool_slab_ *slab = &pool->slab[number >> NEB_POOL_INDEX_BITS_];
+            uint32_t index = number & NEB_POOL_INDEX_MASK_;
+            pool->head = slab->state[index];
+            slab->state[index] = NEB_POOL_LIVE_;
+            pool->owner_free--;
+            pool->owner_live++;
+            neb_pool_leave_(pool);
+            return slab->base + index * pool->block_bytes;
+        }
+        neb_pool_leave_(pool);
+    }
+    return pool->ops->pool_alloc(pool);
+}
+
+/* Frees a block of this pool, whoever allocated it. NULL is allowed. */
+NEB_API void neb_pool_free(neb_pool *pool, void *block)
+{
+    if (NEB_LIKELY_(neb_pool_enter_(pool))) {
+        uint32_t number = neb_pool_number_(pool, block);
+        if (NEB_LIKELY_(number != NEB_POOL_NIL_)) {
+            uint32_t *state = &pool->slab[number >> NEB_POOL_INDEX_BITS_].state[number & NEB_POOL_INDEX_MASK_];
+            if (NEB_LIKELY_(*state == NEB_POOL_LIVE_)) {
+                *state = pool->head;
+                pool->head = number;
+                pool->owner_free++;
+                pool->owner_live--;
+                neb_pool_leave_(pool);
+                return;
+            }
+        }
+        neb_pool_leave_(pool);
+    }
+    pool->ops->pool_free(pool, block);
+}
+
+/* Calls visit(argument, block, block size) for every live block, in order of address within a slab; visit may free the
+ * block it is given. The number of blocks. O(blocks ever live). */
+NEB_API size_t neb_pool_visit(neb_pool *pool, neb_visit_function visit, void *argument)
+{
+    return pool->ops->pool_visit(pool, visit, argument);
+}
+
+/* O(1). */
+NEB_API neb_pool_stats neb_pool_get_stats(neb_pool *pool)
+{
+    neb_pool_stats stats;
+    pool->ops->pool_stats(pool, &stats);
+    return stats;
+}
+
+NEB_INTERNAL_ neb_pool *neb_pool_create_sized_(size_t bytes, size_t alignment, const char *name)
+{
+    neb_pool_options options = {bytes, alignment, 0, 0, 0, 0, name};
+    return neb_pool_create(&options);
+}
+
+/* A pool of blocks for a type. */
+#define neb_pool_create_for(type) neb_pool_create_sized_(sizeof(type), __alignof__(type), #type)
+
+/* Typed names: NEB_POOL_TYPE(node, struct node) defines node_pool_create(), node_alloc(pool), node_free(pool, p). The
+ * compiler then notices a wrong type, and a pool that was made for another one. */
+#define NEB_POOL_TYPE(name, type)                                                                                      \
+    typedef struct name##_pool {                                                                                       \
+        neb_pool pool;                                                                                                 \
+    } name##_pool;                                                                                                     \
+    static inline __attribute__((unused)) name##_pool *name##_pool_create(void)                                        \
+    {                                                                                                                  \
+        return (name##_pool *)(void *)neb_pool_create_for(type);                                                       \
+    }                                                                                                                  \
+    static inline __attribute__((unused)) void name##_pool_destroy(name##_pool *pool)                                  \
+    {                                                                                                                  \
+        neb_pool_destroy(pool == NULL ? NULL : &pool->pool);                                                           \
+    }                                                                                                                  \
+    static inline __attribute__((unused, malloc, warn_unused_result)) type *name##_alloc(name##_pool *pool)            \
+    {                                                                                                                  \
+        return (type *)neb_pool_alloc(&pool->pool);                                                                    \
+    }                                                                                                                  \
+    static inline __attribute__((unused)) void name##_free(name##_pool *pool, type *block)                             \
+    {                                                                                                                  \
+        neb_pool_free(&pool->pool, block);                                                                             \
+    }
+
+#ifdef __cplusplus
+}
+#endif
+
+#include <nebmalloc/engine.h>
+
+#endif
