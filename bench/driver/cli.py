@@ -52,7 +52,7 @@ def parser():
     p.add_argument("--baseline", metavar="FILE", help="an earlier result; exit status 1 on a regression")
     p.add_argument("--bound", type=compare.bound_value, default=0.05, metavar="PERCENT", help="of --baseline (default 5)")
     p.add_argument("--out", metavar="DIR", help="where the result goes (default: in the build directory)")
-    p.add_argument("--publish", action="store_true", help="copy a complete result to bench/results")
+    p.add_argument("--publish", action="store_true", help="copy a complete result to bench/results/warm or cold")
     p.add_argument("--redraw", metavar="FILE", help="table and pictures from an earlier result, into --out")
     p.add_argument("--record", metavar="FILE", help="record the allocations of CMD")
     p.add_argument("--replay", metavar="FILE", help="replay recorded allocations under each allocator")
@@ -207,9 +207,10 @@ def title(result):
     return f"Benchmark of {result['date']}, length {result['length']}"
 
 
-def publish(directory):
-    """Table, pictures and data, each replaced at once."""
-    target = os.path.join(ROOT, "bench", "results")
+def publish(directory, cold):
+    """Table, pictures and data, each replaced at once; those of a cold run in a place of their own."""
+    target = os.path.join(ROOT, "bench", "results", "cold" if cold else "warm")
+    os.makedirs(target, exist_ok=True)
     for name in sorted(os.listdir(directory)):
         if name.endswith((".json", ".md", ".svg")):
             with open(os.path.join(directory, name), encoding="utf-8") as file:
@@ -290,7 +291,7 @@ def judge(options, view, directory, baseline):
         print("\n".join(["", *lines]))
         status = 1 if bad else status
     if options.publish:
-        publish(directory)
+        publish(directory, options.cold)
     return status
 
 
