@@ -78,7 +78,7 @@ def single():
         one("aligned", "alignments from 32 to 4096", 1_500_000, needs=("aligned_alloc", "posix_memalign")),
         one("peaks", "four peaks of 96 MiB", 4, settle_long=True, rss_picture=True),
         one("fragment", "sizes change from phase to phase", 8, settle_long=True, rss_picture=True),
-        one("shbench", "many sizes, mixed lifetimes (SmartHeap)", 6000),
+        one("shbench", "many sizes, mixed lifetimes (SmartHeap)", 3000),
         one("alloctest", "Pareto-like slots and sizes (Ivanov)", 1_500_000),
         one("trees", "binary trees (GCBench)", 1200),
         one("strings", "table of counted strings (Zorn and Grunwald)", 800_000, settle_long=True),
@@ -95,14 +95,14 @@ def threaded(cores):
     some = lambda name, what, count, variant="", threads=cores, **more: micro(
         name, "threads", what, count, variant, threads, **more)
     return [
-        some("prodcons", "one thread allocates, another frees", 1_000_000, latency=True, settle_long=True),
+        some("prodcons", "one thread allocates, another frees", 6_000_000, latency=True, settle_long=True),
         some("churn", "short-lived threads", 3000),
         some("false_active", "active false sharing (Hoard)", 300_000),
         some("false_passive", "passive false sharing (Hoard)", 300_000),
         some("scalability", "independent threads (Lever and Boreham)", 600_000),
         some("larson", "a server whose threads inherit objects (Larson)", 150, latency=True, rss_picture=True),
         some("threadtest", "bulk allocation, divided (Hoard)", 250),
-        some("xmalloc", "batches freed by other threads (Lever and Boreham)", 20_000),
+        some("xmalloc", "batches freed by other threads (Lever and Boreham)", 40_000),
         some("mstress", "objects that migrate (Leijen)", 100, settle_long=True, rss_picture=True),
         some("epoch", "batches freed late (Kim, Brown, Singh)", 2_000_000),
         some("blowup", "freed by the next thread in turn (Hoard)", 60, settle_long=True),
@@ -110,17 +110,18 @@ def threaded(cores):
         some("bulk-threads", "10,000 x 64 B, freed in random order", 600, "random"),
         some("larson-crowded", "larson, four threads a core", 30, threads=many),
         some("mstress-crowded", "mstress, four threads a core", 25, threads=many),
-        some("prodcons-crowded", "prodcons, four threads a core", 200_000, threads=many),
-        some("xmalloc-crowded", "xmalloc, four threads a core", 3000, threads=many),
+        some("prodcons-crowded", "prodcons, four threads a core", 1_200_000, threads=many),
+        some("xmalloc-crowded", "xmalloc, four threads a core", 8000, threads=many),
     ]
 
 
 def scaling(cores):
-    counts = {"scalability": 300_000, "larson": 60, "mstress": 50, "prodcons": 400_000, "churn": 1000}
+    counts = {"scalability": 600_000, "larson": 60, "mstress": 50, "prodcons": 3_000_000, "churn": 1000}
     steps = [1]
     while steps[-1] < 4 * cores:
         steps.append(steps[-1] * 2)
-    return [micro(f"{name}@{threads}", "scaling", f"{name} with {threads} threads", max(1, count // max(1, threads // cores)),
+    share = lambda count, threads: max(1, count // max(1, threads // cores))
+    return [micro(f"{name}@{threads}", "scaling", f"{name} with {threads} threads", share(count, threads),
                   threads=threads) for name, count in counts.items() for threads in steps]
 
 

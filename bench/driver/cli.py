@@ -14,6 +14,7 @@ import re
 import signal
 import sys
 import time
+import zlib
 
 from . import (allocators, build, catalogue, command, compare, machine, measure, packages, pictures, results, suite,
                table, trace)
@@ -46,11 +47,12 @@ def parser():
     p.add_argument("--without", action="append", default=[], metavar="NAME", help="leave an allocator out")
     p.add_argument("--aa", action="append", default=[], metavar="NAME", help="let an allocator run twice (A/A check)")
     p.add_argument("--lib", metavar="PATH", help="the nebmalloc library, instead of the build's")
-    p.add_argument("--threads", type=positive, metavar="N", help="of the threaded workloads (default: the cores, 2 to 16)")
+    p.add_argument("--threads", type=positive, metavar="N", help="of the threaded workloads (default: the cores)")
     p.add_argument("--seed", type=positive, default=1, metavar="N")
     p.add_argument("--cold", action="store_true", help="no prewarmed memory, a rest before each run")
     p.add_argument("--baseline", metavar="FILE", help="an earlier result; exit status 1 on a regression")
-    p.add_argument("--bound", type=compare.bound_value, default=0.05, metavar="PERCENT", help="of --baseline (default 5)")
+    p.add_argument("--bound", type=compare.bound_value, default=0.05, metavar="PERCENT",
+                   help="of --baseline (default 5)")
     p.add_argument("--out", metavar="DIR", help="where the result goes (default: in the build directory)")
     p.add_argument("--publish", action="store_true", help="copy a complete result to bench/results/warm or cold")
     p.add_argument("--redraw", metavar="FILE", help="table and pictures from an earlier result, into --out")
@@ -140,10 +142,12 @@ class Places:
         return os.path.join(self.bin, f"libbench-{name}.so")
 
     def inputs(self, length):
-        """Made once for each length."""
+        """Made once for each length, and anew when their maker has changed."""
         sys.path.insert(0, os.path.join(ROOT, "bench", "macro"))
         import inputs
-        directory = os.path.join(self.build, f"bench-inputs-{length.name}")
+        with open(inputs.__file__, "rb") as file:
+            made_by = zlib.crc32(file.read())
+        directory = os.path.join(self.build, f"bench-inputs-{length.name}-{made_by:08x}")
         inputs.make(directory, length.scale)
         return directory
 

@@ -83,5 +83,6 @@ def commit(root):
     name = first_line("git", "-C", root, "rev-parse", "--short=12", "HEAD")
     if name is None:
         return None
-    changed = subprocess.run(["git", "-C", root, "diff", "--quiet", "HEAD", "--", "src", "interpose", "bench"]).returncode
+    words = ["git", "-C", root, "diff", "--quiet", "HEAD", "--", "src", "interpose", "bench"]
+    changed = subprocess.run(words).returncode
     return name + (" with changes" if changed else "")

@@ -15,8 +15,8 @@ import os
 from . import results, statistics, table
 from .errors import BenchError
 
-COLOURS = {"nebmalloc": "#c1121f", "glibc": "#495057", "jemalloc": "#1d70b8", "mimalloc": "#2a9d4a", "tcmalloc": "#e08e0b",
-           "tbb": "#7b4fa3", "scudo": "#8a5a34"}
+COLOURS = {"nebmalloc": "#c1121f", "glibc": "#495057", "jemalloc": "#1d70b8", "mimalloc": "#2a9d4a",
+           "tcmalloc": "#e08e0b", "tbb": "#7b4fa3", "scudo": "#8a5a34"}
 SPARE = ("#17a2a2", "#d0578f", "#96a80f", "#5b6dcd", "#333333")
 MARKS = "osD^vPX<>*hp"
 
@@ -67,9 +67,9 @@ def summary_panel(view, axis, metric, label):
             if interval is None:
                 continue
             mean, low, high = interval
-            axis.bar(index + (place - (len(peers) - 1) / 2) * width, mean, width * 0.9, color=style(view, peer)["color"],
-                     yerr=[[max(0, mean - low)], [max(0, high - mean)]], error_kw={"linewidth": 0.8},
-                     label=f"against {peer}" if index == 0 else None)
+            axis.bar(index + (place - (len(peers) - 1) / 2) * width, mean, width * 0.9,
+                     color=style(view, peer)["color"], yerr=[[max(0, mean - low)], [max(0, high - mean)]],
+                     error_kw={"linewidth": 0.8}, label=f"against {peer}" if index == 0 else None)
     axis.set_xticks(range(len(groups)), [title for _, title in groups])
     ratio_axis(axis, label)
 
@@ -79,8 +79,8 @@ def draw_summary(plot, view, path):
     summary_panel(view, axes[0], "wall_s", f"time, {view.subject} / peer")
     summary_panel(view, axes[1], "peak_rss_kib", f"peak RSS, {view.subject} / peer")
     axes[0].legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, 1.22))
-    axes[0].set_title("below 1: the peer is worse; bars: geometric mean, whiskers: 95 % interval", loc="right", fontsize=7,
-                      y=-0.22)
+    axes[0].set_title("below 1: the peer is worse; bars: geometric mean, whiskers: 95 % interval", loc="right",
+                      fontsize=7, y=-0.22)
     save(plot, figure, path)
 
 

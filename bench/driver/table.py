@@ -228,8 +228,8 @@ def harness_cost(view):
         return []
     return ["", "## The harness's own cost, ns for an operation", "",
             "An operation is one allocation and its free, with the checks and writes the pattern makes. `nothing` is "
-            "an allocator that only advances a pointer. It is an upper bound of the harness's own cost, since it reuses "
-            "next to nothing and so runs through cold memory; runs are of the smoke length, the best of them counts.",
+            "an allocator that only advances a pointer. It is an upper bound of the harness's own cost, since it "
+            "reuses next to nothing and so runs through cold memory; runs are of the smoke length, the best of them counts.",
             "", *grid(["", "nothing", "fastest allocator", "note"], rows)]
 
 

@@ -111,7 +111,8 @@ def git_stream(scale):
 
 def make_repository(path, scale):
     environment = dict(os.environ, **GIT_FACTS)
-    run = lambda *words, **more: subprocess.run(["git", *words], check=True, capture_output=True, env=environment, **more)
+    run = lambda *words, **more: subprocess.run(["git", *words], check=True, capture_output=True, env=environment,
+                                                **more)
     run("init", "--bare", "--initial-branch=main", path)
     run("-C", path, "-c", "fastimport.unpackLimit=0", "fast-import", "--quiet", input=git_stream(scale).encode())
 

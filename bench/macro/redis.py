@@ -84,8 +84,8 @@ def digest(connection, reader):
 
 
 def load(port, count):
-    subprocess.run(["redis-benchmark", "-h", "127.0.0.1", "-p", str(port), "-q", "-n", str(count), "-c", "20", "-P", "16",
-                    "-r", "10000", "-d", "100", "-t", "set,get,lpush,lpop,sadd,hset,zadd,lrange_100"],
+    subprocess.run(["redis-benchmark", "-h", "127.0.0.1", "-p", str(port), "-q", "-n", str(count), "-c", "20",
+                    "-P", "16", "-r", "10000", "-d", "100", "-t", "set,get,lpush,lpop,sadd,hset,zadd,lrange_100"],
                    check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -98,7 +98,8 @@ class Compare(unittest.TestCase):
 
     def test_wrong_input_is_one_line_and_status_2(self):
         good = self.file("good", result({"x": [1, 1, 1]}))
-        for bad in (self.file("text", "no json"), self.file("other", "{}"), os.path.join(self.directory.name, "absent")):
+        absent = os.path.join(self.directory.name, "absent")
+        for bad in (self.file("text", "no json"), self.file("other", "{}"), absent):
             answer = bench_compare(good, bad)
             self.assertEqual(answer.returncode, 2)
             self.assertEqual(len(answer.stderr.splitlines()), 1)
