@@ -214,7 +214,7 @@ static unsigned char *object_at(const void *p, uint32_t entry, const char *call)
     size_t offset = ptr_offset(p, region->base);
     unsigned char *object = ptr_add(region->base, offset);
     if (offset < sizeof(neb_segment) + 16 || offset % 16 != 0 ||
-        ((*neb_word_at_(object) ^ neb_word_of_(object, 0)) >> 48) != 0 ||
+        ((*neb_word_at_(object) ^ neb_word_of_(object, 0)) >> 44) != 0 ||
         (*neb_word_at_(object) & NEB_WORD_SIZE_) > region->bytes - offset)
         region_fault(call, p, "invalid pointer: scope memory, but no object begins here");
     if ((*neb_word_at_(object) & NEB_WORD_FREED_) != 0)

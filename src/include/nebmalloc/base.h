@@ -37,7 +37,7 @@
 #define NEB_API static inline __attribute__((unused))
 #endif
 #define NEB_INTERNAL_ static inline __attribute__((unused))
-#define NEB_ENGINE_ __attribute__((unused, cold, noinline)) static
+#define NEB_ENGINE_ __attribute__((unused)) static
 #define NEB_LIKELY_(x) __builtin_expect(!!(x), 1)
 
 #if defined(__has_feature)
@@ -93,7 +93,7 @@ typedef struct neb_arena_stats {
     size_t reserved_bytes;  /* segments in use */
     size_t kept_bytes;      /* segments that wait for reuse (bump arenas and stacks) */
     size_t segments;
-    uint64_t slow_allocs;   /* calls that did not fit the window; in checked and tool modes: all of them */
+    uint64_t slow_allocs;   /* calls that did not fit the window; in checked and tool modes: all; NEB_BUMP_SHARED: 0 */
     uint64_t restores;      /* releases to a mark, resets */
 } neb_arena_stats;
 
@@ -142,6 +142,7 @@ typedef struct neb_ops {
     bool (*stack_init)(neb_stack *stack, const neb_stack_options *options);
     void *(*stack_push)(neb_stack *stack, size_t size, size_t alignment);
     void (*stack_pop)(neb_stack *stack, void *p);
+    bool (*stack_is_empty)(const neb_stack *stack);
     neb_mark (*stack_mark)(neb_stack *stack);
     neb_mark (*stack_frame_begin)(neb_stack *stack);
     void (*stack_restore)(neb_stack *stack, const neb_mark *mark, const char *call);
@@ -167,6 +168,7 @@ struct neb_thread {
     neb_scope *unused;    /* structs for the next ones */
     neb_segment *blocks;  /* in which these structs lie */
     uint64_t serial;      /* tells threads apart in messages */
+    uint64_t scopes;      /* entered so far */
 };
 
 /* Begins every piece of memory that an arena has. */
@@ -240,12 +242,13 @@ NEB_INTERNAL_ uintptr_t neb_thread_word_(void);
 
 /* The word before an object of a scope: its size, whether it was freed, and a part of its address, so that what is
  * no object is seen. */
-#define NEB_WORD_SIZE_ ((UINT64_C(1) << 47) - 1)
-#define NEB_WORD_FREED_ (UINT64_C(1) << 47)
+#define NEB_WORD_SIZE_ ((UINT64_C(1) << 43) - 1)
+#define NEB_WORD_FREED_ (UINT64_C(1) << 43)
+#define NEB_WORD_MAGIC_ (UINT64_C(0xA) << 44)
 
 NEB_INTERNAL_ uint64_t neb_word_of_(const void *p, size_t size)
 {
-    return (uint64_t)size | (uint64_t)(neb_address_(p) ^ 0x6B50u) << 44;
+    return (NEB_WORD_MAGIC_ + size) + ((uint64_t)neb_address_(p) << 44); /* p's lowest four bits are zero */
 }
 
 NEB_INTERNAL_ uint64_t *neb_word_at_(void *p)

@@ -2,8 +2,8 @@
  *
  *   segment:  [head 64][ word | object ][ word | object ] ... cur ->      <- tail_end]
  *
- * Scopes and stacks put a word of eight bytes before each object (a scope's: size and check; a stack's: the way to the
- * object below), so objects are aligned to 16 and cur is 8 beyond a multiple of 16; bump arenas have no words.
+ * Scopes and stacks put a word of eight bytes before each object (a scope's: size and check; a stack's: how far it
+ * reaches), so objects are aligned to 16 and cur is 8 beyond a multiple of 16; bump arenas have no words.
  *
  * Checkpoints: mark leaves a record in the arena, linked to the one before. A mark is valid while its record is in that
  * list; restoring takes the newer ones off. So a checkpoint that is gone is noticed exactly, at one step for each mark.
@@ -88,7 +88,7 @@ typedef struct neb_defer_record_ {
 
 /* ---- messages ----------------------------------------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 3, 4), noreturn)) NEB_ENGINE_ void neb_misuse_(const char *call, const void *object,
+__attribute__((format(printf, 3, 4), noreturn, cold, noinline)) NEB_ENGINE_ void neb_misuse_(const char *call, const void *object,
                                                                              const char *format, ...)
 {
     char line[512];
@@ -110,7 +110,7 @@ NEB_INTERNAL_ const char *neb_name_(const char *name)
     return name == NULL ? "(unnamed)" : name;
 }
 
-NEB_ENGINE_ void *neb_no_memory_(void)
+__attribute__((cold, noinline)) NEB_ENGINE_ void *neb_no_memory_(void)
 {
     errno = ENOMEM;
     return NULL;
@@ -129,7 +129,13 @@ NEB_ENGINE_ bool neb_tool_watches_(void)
 #if NEB_ASAN_ || NEB_MSAN_
     return true;
 #elif NEB_VALGRIND_
-    return RUNNING_ON_VALGRIND > 0;
+    static int8_t known; /* atomic; asking takes a dozen instructions */
+    int8_t answer = __atomic_load_n(&known, __ATOMIC_RELAXED);
+    if (answer == 0) {
+        answer = RUNNING_ON_VALGRIND > 0 ? 1 : -1;
+        __atomic_store_n(&known, answer, __ATOMIC_RELAXED);
+    }
+    return answer > 0;
 #else
     return false;
 #endif
@@ -487,7 +493,8 @@ NEB_ENGINE_ void *neb_engine_arena_alloc(neb_arena *arena, size_t size, size_t a
     if (alignment < 16)
         alignment = 16;
     void *p;
-    __atomic_fetch_add(&arena->slow_allocs, 1, __ATOMIC_RELAXED);
+    if ((arena->flags & NEB_ARENA_SHARED_) == 0)
+        arena->slow_allocs++;
     if ((arena->flags & NEB_ARENA_SHARED_) != 0)
         p = neb_shared_take_(arena, size, alignment, call);
     else if (arena->kind == NEB_KIND_SCOPE_)
@@ -709,7 +716,7 @@ NEB_ENGINE_ void neb_engine_arena_stats(const neb_arena *arena, neb_arena_stats 
     stats->reserved_bytes = arena->segment_bytes;
     stats->kept_bytes = arena->kept_bytes;
     stats->segments = arena->segment_count;
-    stats->slow_allocs = __atomic_load_n(&arena->slow_allocs, __ATOMIC_RELAXED);
+    stats->slow_allocs = arena->slow_allocs;
     stats->restores = arena->restores;
 }
 
@@ -729,6 +736,8 @@ NEB_ENGINE_ bool neb_scopes_make_(neb_thread *thread, const neb_ops *ops)
     thread->blocks = block;
     for (size_t at = head; at + sizeof(neb_scope) <= got && at < head + 256 * sizeof(neb_scope); at += sizeof(neb_scope)) {
         neb_scope *scope = (neb_scope *)(void *)neb_at_(block, at);
+        neb_arena_init_(&scope->arena, ops, NEB_KIND_SCOPE_, NULL);
+        scope->thread = thread;
         scope->outer = thread->unused;
         thread->unused = scope;
     }
@@ -780,12 +789,10 @@ NEB_ENGINE_ neb_scope *neb_engine_scope_enter(const char *name, unsigned flags)
         return (neb_scope *)neb_no_memory_();
     neb_scope *scope = thread->unused, *outer = thread->innermost;
     thread->unused = scope->outer;
-    neb_arena_init_(&scope->arena, ops, NEB_KIND_SCOPE_, name);
+    /* Zero since it was made or last left; what never changes is set. */
+    scope->arena.name = name;
+    scope->arena.serial = thread->serial << 40 | ++thread->scopes;
     scope->outer = outer;
-    scope->thread = thread;
-    scope->defers = NULL;
-    scope->lent_cur = scope->lent_end = NULL;
-    scope->lends = NEB_LENDS_NONE_;
     scope->flags = flags;
     scope->state = NEB_SCOPE_OPEN_;
     thread->innermost = scope;
@@ -800,6 +807,20 @@ NEB_ENGINE_ neb_scope *neb_engine_scope_innermost(void)
 {
     neb_thread *thread = neb_engine_ops_()->thread();
     return thread == NULL ? NULL : thread->innermost;
+}
+
+/* Back to what enter expects. The window is empty then, so that an allocation from a scope that has ended is a slow
+ * one, which notices. */
+NEB_INTERNAL_ void neb_scope_clear_(neb_scope *scope)
+{
+    neb_arena *arena = &scope->arena;
+    arena->cur = arena->end = arena->tail_end = arena->spare_cur = arena->spare_end = arena->data = NULL;
+    arena->last_mark = NULL;
+    arena->closed_bytes = arena->peak_bytes = 0;
+    arena->next_bytes = NEB_FIRST_BYTES_;
+    arena->mark_serial = arena->slow_allocs = arena->restores = 0;
+    scope->lent_cur = scope->lent_end = NULL;
+    scope->lends = NEB_LENDS_NONE_;
 }
 
 /* Its memory goes, its outer scope is the innermost again. */
@@ -820,7 +841,7 @@ NEB_ENGINE_ void neb_scope_end_(neb_scope *scope)
     if (outer != NULL)
         neb_scope_return_(scope, outer);
     thread->innermost = outer;
-    arena->cur = arena->end = NULL; /* an allocation from it is a slow one, which sees that it has ended */
+    neb_scope_clear_(scope);
     scope->state = NEB_SCOPE_UNUSED_;
     scope->outer = thread->unused;
     thread->unused = scope;
@@ -829,8 +850,10 @@ NEB_ENGINE_ void neb_scope_end_(neb_scope *scope)
 NEB_ENGINE_ void neb_engine_scope_leave(neb_scope *scope, const char *call)
 {
     neb_scope_check_innermost_(&scope->arena, call);
-    neb_scope_run_defers_(scope, NULL);
-    neb_scope_check_innermost_(&scope->arena, call);
+    if (scope->defers != NULL) {
+        neb_scope_run_defers_(scope, NULL);
+        neb_scope_check_innermost_(&scope->arena, call); /* they may have left a scope open */
+    }
     neb_scope_end_(scope);
 }
 
@@ -857,7 +880,7 @@ NEB_ENGINE_ bool neb_engine_scope_defer(neb_scope *scope, neb_defer_function fun
 /* 0: no object of a scope begins at p. */
 NEB_ENGINE_ bool neb_word_is_object_(void *p, uint64_t word)
 {
-    return neb_address_(p) % 16 == 0 && ((word ^ neb_word_of_(p, 0)) >> 48) == 0;
+    return neb_address_(p) % 16 == 0 && ((word ^ neb_word_of_(p, 0)) >> 44) == 0;
 }
 
 NEB_ENGINE_ size_t neb_engine_scope_size(void *p, const char *call)
@@ -1014,7 +1037,7 @@ NEB_ENGINE_ void neb_engine_bump_destroy(neb_bump *bump, bool is_created)
 /* ---- pools ---------------------------------------------------------------------------------------------------------------------- */
 
 enum {
-    NEB_POOL_BATCH_ = 128,        /* blocks handed to the owner at a time */
+    NEB_POOL_BATCH_ = NEB_POOL_HOLDS_ / 2, /* blocks that the owner takes at a time */
     NEB_POOL_STREAK_ = 256,       /* locked calls in a row by one thread that make it the owner */
     NEB_POOL_MEMBARRIER_ = 8,     /* MEMBARRIER_CMD_PRIVATE_EXPEDITED */
     NEB_POOL_REGISTER_ = 16       /* MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED */
@@ -1075,13 +1098,11 @@ NEB_ENGINE_ bool neb_pool_slab_add_(neb_pool *pool, uint32_t slab_number, size_t
     return true;
 }
 
-/* Up to count never-used blocks onto the shared list; how many. Called with the lock. */
-NEB_ENGINE_ size_t neb_pool_carve_(neb_pool *pool, size_t count)
+/* A number for a block that was never used; NEB_POOL_NIL_: there is none. Called with the lock. */
+NEB_ENGINE_ uint32_t neb_pool_carve_(neb_pool *pool)
 {
-    if (pool->limit_blocks != 0 && count > pool->limit_blocks - pool->carved)
-        count = pool->limit_blocks - pool->carved;
-    if (count == 0)
-        return 0;
+    if (pool->limit_blocks != 0 && pool->carved == pool->limit_blocks)
+        return NEB_POOL_NIL_;
     neb_pool_slab_ *slab = &pool->slab[pool->newest];
     if (slab->handed == slab->capacity) {
         size_t blocks = (size_t)slab->capacity * 2;
@@ -1089,23 +1110,50 @@ NEB_ENGINE_ size_t neb_pool_carve_(neb_pool *pool, size_t count)
             blocks = (size_t)NEB_POOL_INDEX_MASK_;
         if ((pool->flags & NEB_POOL_NO_GROWTH) != 0 || pool->newest + 1 == NEB_POOL_SLABS_ ||
             (!neb_pool_slab_add_(pool, pool->newest + 1, blocks) && !neb_pool_slab_add_(pool, pool->newest + 1, slab->capacity)))
-            return 0;
+            return NEB_POOL_NIL_;
         slab = &pool->slab[pool->newest];
     }
-    if (count > slab->capacity - slab->handed)
-        count = slab->capacity - slab->handed;
-    uint32_t first = pool->newest << NEB_POOL_INDEX_BITS_ | slab->handed;
-    for (size_t i = count; i-- > 0;) { /* ascending addresses come first */
-        *neb_pool_state_(pool, first + (uint32_t)i) = pool->shared_head;
-        pool->shared_head = first + (uint32_t)i;
-    }
-    __atomic_store_n(&slab->handed, slab->handed + (uint32_t)count, __ATOMIC_RELEASE);
-    pool->carved += count;
-    pool->shared_free += count;
-    return count;
+    uint32_t index = slab->handed;
+    slab->state[index] = NEB_POOL_HELD_;
+    __atomic_store_n(&slab->handed, index + 1, __ATOMIC_RELEASE);
+    pool->carved++;
+    return pool->newest << NEB_POOL_INDEX_BITS_ | index;
 }
 
-/* Takes the pool away from its owner, and its free blocks into the shared list, which is empty. Called with the lock. */
+NEB_INTERNAL_ void neb_pool_share_(neb_pool *pool, uint32_t number)
+{
+    *neb_pool_state_(pool, number) = pool->shared_head;
+    pool->shared_head = number;
+    pool->shared_free++;
+}
+
+/* From the shared list, else a fresh one. Called with the lock. */
+NEB_ENGINE_ uint32_t neb_pool_take_(neb_pool *pool)
+{
+    uint32_t number = pool->shared_head;
+    if (number == NEB_POOL_NIL_)
+        return neb_pool_carve_(pool);
+    pool->shared_head = *neb_pool_state_(pool, number);
+    pool->shared_free--;
+    return number;
+}
+
+NEB_INTERNAL_ size_t neb_pool_held_(const neb_pool *pool)
+{
+    return (size_t)(__atomic_load_n(&pool->top, __ATOMIC_RELAXED) - pool->magazine);
+}
+
+/* Moves the count oldest blocks of the magazine to the shared list. Called with the lock, by the owner or without one. */
+NEB_ENGINE_ void neb_pool_spill_(neb_pool *pool, size_t count)
+{
+    size_t held = neb_pool_held_(pool);
+    for (size_t i = 1; i <= count; i++)
+        neb_pool_share_(pool, neb_pool_number_(pool, pool->magazine[i].block));
+    memmove(pool->magazine + 1, pool->magazine + 1 + count, (held - count) * sizeof pool->magazine[0]);
+    __atomic_store_n(&pool->top, pool->magazine + (held - count), __ATOMIC_RELAXED);
+}
+
+/* Takes the pool away from its owner, and what its magazine holds into the shared list. Called with the lock. */
 NEB_ENGINE_ bool neb_pool_revoke_(neb_pool *pool)
 {
     uintptr_t owner = pool->owner;
@@ -1117,75 +1165,82 @@ NEB_ENGINE_ bool neb_pool_revoke_(neb_pool *pool)
     /* Now the owner either is inside and says so, or will find that it lost the pool. */
     while (__atomic_load_n(&pool->busy, __ATOMIC_ACQUIRE) != 0)
         (void)sched_yield();
-    pool->shared_head = pool->head;
-    pool->head = NEB_POOL_NIL_;
-    pool->shared_free += pool->owner_free;
-    pool->shared_live += pool->owner_live;
-    pool->owner_free = pool->owner_live = 0;
+    neb_pool_spill_(pool, neb_pool_held_(pool));
     pool->revocations++;
     pool->streak = 0;
     return true;
 }
 
-/* Something to allocate from in the shared list. Called with the lock. */
-NEB_ENGINE_ bool neb_pool_refill_(neb_pool *pool)
-{
-    if (pool->shared_head != NEB_POOL_NIL_)
-        return true;
-    uintptr_t owner = pool->owner;
-    bool others_have = owner != 0 && owner != neb_thread_word_() && *(volatile size_t *)&pool->owner_free >= NEB_POOL_BATCH_;
-    if (others_have && neb_pool_revoke_(pool) && pool->shared_head != NEB_POOL_NIL_)
-        return true;
-    if (neb_pool_carve_(pool, NEB_POOL_BATCH_) > 0)
-        return true;
-    owner = pool->owner;
-    return owner != 0 && owner != neb_thread_word_() && neb_pool_revoke_(pool) && pool->shared_head != NEB_POOL_NIL_;
-}
-
-/* One more locked call: who makes many in a row becomes the owner, if there is none. */
+/* One more locked call: who makes many in a row becomes the owner; if there is one that did nothing meanwhile, it loses
+ * the pool first. */
 NEB_ENGINE_ void neb_pool_note_(neb_pool *pool)
 {
     uintptr_t me = neb_thread_word_();
     pool->locked_calls++;
     pool->streak = pool->last_word == me ? pool->streak + 1 : 0;
     pool->last_word = me;
-    if (pool->owner == 0 && pool->streak >= NEB_POOL_STREAK_ && (pool->flags & NEB_POOL_UNBIASED_) == 0)
+    if (pool->streak < NEB_POOL_STREAK_ || pool->owner == me || (pool->flags & NEB_POOL_UNBIASED_) != 0)
+        return;
+    pool->streak = 0;
+    const neb_pool_entry_ *top = __atomic_load_n(&pool->top, __ATOMIC_RELAXED);
+    bool is_idle = pool->owner == 0 || (pool->last_top == top && neb_pool_revoke_(pool));
+    pool->last_top = top;
+    if (is_idle)
         __atomic_store_n(&pool->owner, me, __ATOMIC_RELEASE);
 }
 
-NEB_ENGINE_ void *neb_pool_pop_shared_(neb_pool *pool)
+/* Fills the owner's magazine by half. Called with the lock, by the owner. */
+NEB_ENGINE_ void neb_pool_refill_(neb_pool *pool)
 {
-    uint32_t number = pool->shared_head;
-    pool->shared_head = *neb_pool_state_(pool, number);
-    *neb_pool_state_(pool, number) = NEB_POOL_LIVE_;
-    pool->shared_free--;
-    pool->shared_live++;
-    return neb_pool_block_(pool, number);
+    uint32_t number[NEB_POOL_BATCH_];
+    size_t count = 0;
+    while (count < NEB_POOL_BATCH_ && (number[count] = neb_pool_take_(pool)) != NEB_POOL_NIL_)
+        count++;
+    for (size_t i = count; i-- > 0;) { /* ascending addresses come first */
+        uint32_t *state = neb_pool_state_(pool, number[i]);
+        *state = NEB_POOL_HELD_;
+        neb_pool_entry_ entry = {neb_pool_block_(pool, number[i]), state};
+        pool->top[1] = entry;
+        __atomic_store_n(&pool->top, pool->top + 1, __ATOMIC_RELAXED);
+    }
 }
 
-/* The owner's list is empty: it takes the shared one, all of it. */
-NEB_ENGINE_ void *neb_pool_pop_owner_(neb_pool *pool)
+/* For a thread that isn't the owner. Called with the lock. */
+NEB_ENGINE_ uint32_t neb_pool_take_for_other_(neb_pool *pool)
 {
-    pool->busy = 1; /* under the lock nobody takes the pool away */
-    uint32_t number = pool->shared_head;
-    pool->shared_head = NEB_POOL_NIL_;
-    pool->head = *neb_pool_state_(pool, number);
+    bool owner_has_many = pool->owner != 0 && neb_pool_held_(pool) >= NEB_POOL_BATCH_ / 2;
+    if (pool->shared_head == NEB_POOL_NIL_ && owner_has_many && pool->slab[pool->newest].handed == pool->slab[pool->newest].capacity)
+        (void)neb_pool_revoke_(pool); /* rather than another slab */
+    uint32_t number = neb_pool_take_(pool);
+    if (number == NEB_POOL_NIL_ && pool->owner != 0 && neb_pool_held_(pool) > 0 && neb_pool_revoke_(pool))
+        number = neb_pool_take_(pool);
+    return number;
+}
+
+NEB_ENGINE_ void *neb_pool_alloc_locked_(neb_pool *pool)
+{
+    neb_pool_note_(pool);
+    if (pool->owner == neb_thread_word_()) {
+        if (neb_pool_held_(pool) == 0)
+            neb_pool_refill_(pool);
+        neb_pool_entry_ entry = *pool->top;
+        if (entry.block == NULL)
+            return NULL;
+        __atomic_store_n(&pool->top, pool->top - 1, __ATOMIC_RELAXED);
+        *entry.state = NEB_POOL_LIVE_;
+        return entry.block;
+    }
+    uint32_t number = neb_pool_take_for_other_(pool);
+    if (number == NEB_POOL_NIL_)
+        return NULL;
     *neb_pool_state_(pool, number) = NEB_POOL_LIVE_;
-    pool->owner_free = pool->shared_free - 1;
-    pool->owner_live++;
-    pool->shared_free = 0;
-    neb_pool_leave_(pool);
     return neb_pool_block_(pool, number);
 }
 
 NEB_ENGINE_ void *neb_engine_pool_alloc(neb_pool *pool)
 {
     neb_spin_lock_(&pool->lock);
-    neb_pool_note_(pool);
-    void *block = NULL;
-    if (neb_pool_refill_(pool))
-        block = pool->owner == neb_thread_word_() && pool->head == NEB_POOL_NIL_ ? neb_pool_pop_owner_(pool)
-                                                                                 : neb_pool_pop_shared_(pool);
+    void *block = neb_pool_alloc_locked_(pool);
     neb_spin_unlock_(&pool->lock);
     if (block == NULL) {
         if ((pool->flags & NEB_POOL_STRICT) != 0 && pool->limit_blocks != 0 && pool->carved == pool->limit_blocks)
@@ -1220,7 +1275,7 @@ __attribute__((noreturn)) NEB_ENGINE_ void neb_pool_bad_free_(const neb_pool *po
     neb_misuse_("neb_pool_free", block, "no block of pool '%s' (%p)", neb_name_(pool->name), (const void *)pool);
 }
 
-/* Blocks of the owner, too, go to the shared list here: the owner only comes when something is wrong. */
+/* The owner comes when its magazine is full, or when something is wrong. */
 NEB_ENGINE_ void neb_engine_pool_free(neb_pool *pool, void *block)
 {
     if (block == NULL)
@@ -1228,16 +1283,17 @@ NEB_ENGINE_ void neb_engine_pool_free(neb_pool *pool, void *block)
     uint32_t number = neb_pool_number_(pool, block);
     if (number == NEB_POOL_NIL_)
         neb_pool_bad_free_(pool, block);
-    if ((pool->flags & NEB_POOL_FILLS_) != 0 && *neb_pool_state_(pool, number) == NEB_POOL_LIVE_)
+    uint32_t *state = neb_pool_state_(pool, number);
+    if (__atomic_load_n(state, __ATOMIC_RELAXED) != NEB_POOL_LIVE_)
+        neb_pool_bad_free_(pool, block);
+    if ((pool->flags & NEB_POOL_FILLS_) != 0)
         memset(block, NEB_FILL_FREED_, pool->block_bytes);
     neb_spin_lock_(&pool->lock);
-    uint32_t *state = neb_pool_state_(pool, number);
-    if (*state != NEB_POOL_LIVE_)
+    if (*state != NEB_POOL_LIVE_) /* two threads at once */
         neb_pool_bad_free_(pool, block);
-    *state = pool->shared_head;
-    pool->shared_head = number;
-    pool->shared_free++;
-    pool->shared_live--;
+    if (pool->owner == neb_thread_word_() && neb_pool_held_(pool) == NEB_POOL_HOLDS_)
+        neb_pool_spill_(pool, NEB_POOL_HOLDS_ / 2);
+    neb_pool_share_(pool, number);
     if ((pool->flags & NEB_POOL_WATCHED_) != 0)
         neb_tool_close_(block, pool->block_bytes);
     neb_pool_note_(pool);
@@ -1272,7 +1328,8 @@ NEB_ENGINE_ neb_pool *neb_engine_pool_create(const neb_pool_options *options)
     pool->block_bytes = (options->block_bytes + pool->alignment - 1) & ~(pool->alignment - 1);
     pool->shift = (uint32_t)__builtin_ctzll(pool->block_bytes);
     pool->inverse = neb_inverse_(pool->block_bytes >> pool->shift);
-    pool->head = pool->shared_head = NEB_POOL_NIL_;
+    pool->shared_head = NEB_POOL_NIL_;
+    pool->top = pool->magazine; /* whose first entry is null */
     pool->limit_blocks = options->limit_blocks;
     size_t blocks = options->initial_blocks;
     if (blocks == 0)
@@ -1325,10 +1382,9 @@ NEB_ENGINE_ size_t neb_engine_pool_visit(neb_pool *pool, neb_visit_function visi
 NEB_ENGINE_ void neb_engine_pool_stats(neb_pool *pool, neb_pool_stats *stats)
 {
     neb_spin_lock_(&pool->lock);
-    size_t owner_live = __atomic_load_n(&pool->owner_live, __ATOMIC_RELAXED);
     stats->block_bytes = pool->block_bytes;
-    stats->live_blocks = pool->shared_live + owner_live;
-    stats->free_blocks = pool->carved - stats->live_blocks;
+    stats->free_blocks = pool->shared_free + neb_pool_held_(pool);
+    stats->live_blocks = pool->carved - stats->free_blocks;
     stats->reserved_bytes = pool->reserved_bytes;
     stats->slabs = (size_t)pool->newest + 1;
     stats->locked_calls = pool->locked_calls;
@@ -1338,14 +1394,14 @@ NEB_ENGINE_ void neb_engine_pool_stats(neb_pool *pool, neb_pool_stats *stats)
 
 /* ---- stacks ---------------------------------------------------------------------------------------------------------------------- */
 
-/* Stands below an object that can't say in 32 bits where the next lower one is, and below marks. */
+/* Stands below an object that begins a segment or has an alignment of its own, and below marks. */
 typedef struct neb_stack_record_ {
-    neb_segment *newest;
-    unsigned char *cur, *top;
-    uint64_t word;
+    neb_segment *newest; /* before it was pushed */
+    unsigned char *cur;
+    void *reserved;
+    uint64_t word;       /* from its place to cur after the push, and NEB_WORD_RECORD_ */
 } neb_stack_record_;
 #define NEB_WORD_RECORD_ (UINT64_C(1) << 63)
-#define NEB_WORD_MARK_ (UINT64_C(1) << 62)
 
 NEB_INTERNAL_ neb_stack_record_ *neb_stack_record_of_(void *p)
 {
@@ -1361,10 +1417,10 @@ NEB_ENGINE_ void neb_stack_note_high_(neb_stack *stack)
         stack->arena.peak_bytes = high;
 }
 
-NEB_ENGINE_ void *neb_stack_push_record_(neb_stack *stack, size_t size, size_t alignment, uint64_t kind, const char *call)
+NEB_ENGINE_ void *neb_stack_push_record_(neb_stack *stack, size_t size, size_t alignment, const char *call)
 {
     neb_arena *arena = &stack->arena;
-    neb_stack_record_ record = {arena->newest, arena->cur, stack->top, NEB_WORD_RECORD_ | kind};
+    neb_stack_record_ record = {arena->newest, arena->cur, NULL, NEB_WORD_RECORD_};
     size_t before = alignment > sizeof record ? alignment : sizeof record;
     if (size > (size_t)PTRDIFF_MAX / 2)
         return neb_no_memory_();
@@ -1375,9 +1431,9 @@ NEB_ENGINE_ void *neb_stack_push_record_(neb_stack *stack, size_t size, size_t a
     unsigned char *p = base + before;
     if (arena->newest != record.newest)
         stack->high = arena->data;
+    record.word |= neb_between_(neb_word_at_(p), arena->cur);
     neb_tool_own_(neb_stack_record_of_(p), sizeof record);
     *neb_stack_record_of_(p) = record;
-    stack->top = p;
     neb_stack_note_high_(stack);
     return p;
 }
@@ -1387,22 +1443,35 @@ NEB_ENGINE_ void *neb_engine_stack_push(neb_stack *stack, size_t size, size_t al
     if (!neb_is_power_(alignment)) /* before it is compared with other sizes */
         neb_misuse_("neb_stack_push_aligned", (const void *)stack, "alignment %zu is not a power of two (stack '%s')", alignment,
                     neb_name_(stack->arena.name));
-    return neb_stack_push_record_(stack, size, alignment, 0, "neb_stack_push");
+    return neb_stack_push_record_(stack, size, alignment, "neb_stack_push");
+}
+
+/* The word of the object at p in the newest segment; 0: it is not there. */
+NEB_ENGINE_ uint64_t neb_stack_word_(neb_stack *stack, void *p)
+{
+    neb_arena *arena = &stack->arena;
+    bool is_inside = arena->data != NULL && neb_address_(p) % 16 == 0 &&
+                     neb_between_(arena->data, p) < neb_between_(arena->data, arena->cur) && neb_between_(arena->data, p) >= 8;
+    return is_inside ? neb_word_get_(p) : 0;
+}
+
+NEB_INTERNAL_ bool neb_stack_is_top_(neb_stack *stack, void *p, uint64_t word)
+{
+    return word != 0 && (word & ~NEB_WORD_RECORD_) == neb_between_(neb_word_at_(p), stack->arena.cur);
 }
 
 /* Takes off the object on top. */
-NEB_ENGINE_ void neb_stack_drop_(neb_stack *stack)
+NEB_ENGINE_ void neb_stack_drop_(neb_stack *stack, void *top)
 {
     neb_arena *arena = &stack->arena;
-    unsigned char *old_cur = arena->cur, *top = stack->top;
+    unsigned char *old_cur = arena->cur;
     uint64_t word = neb_word_get_(top);
     neb_stack_note_high_(stack);
     if ((word & NEB_WORD_RECORD_) == 0) {
-        arena->cur = top - 8;
-        stack->top = word == neb_between_(NULL, top) ? NULL : top - word;
+        arena->cur = (unsigned char *)top - 8;
     } else {
+        neb_tool_own_(neb_stack_record_of_(top), sizeof(neb_stack_record_));
         neb_stack_record_ record = *neb_stack_record_of_(top);
-        stack->top = record.top;
         if (record.newest != arena->newest) {
             if (neb_arena_watched_(arena))
                 neb_arena_wipe_(arena, arena->newest, arena->data);
@@ -1423,51 +1492,53 @@ NEB_ENGINE_ void neb_stack_drop_(neb_stack *stack)
     neb_arena_open_(arena);
 }
 
-NEB_INTERNAL_ bool neb_stack_top_is_mark_(neb_stack *stack)
+/* The newest marker, if nothing lies above it; else NULL. */
+NEB_ENGINE_ neb_mark_record_ *neb_stack_top_mark_(neb_stack *stack)
 {
-    uint64_t word = stack->top == NULL ? 0 : neb_word_get_(stack->top);
-    return (word & NEB_WORD_RECORD_) != 0 && (word & NEB_WORD_MARK_) != 0;
+    neb_mark_record_ *mark = (neb_mark_record_ *)stack->arena.last_mark;
+    return mark != NULL && neb_stack_is_top_(stack, mark, neb_word_get_(mark)) ? mark : NULL;
 }
 
-NEB_ENGINE_ void neb_stack_drop_mark_(neb_stack *stack)
+NEB_ENGINE_ void neb_stack_drop_mark_(neb_stack *stack, neb_mark_record_ *mark)
 {
-    stack->arena.last_mark = ((neb_mark_record_ *)(void *)stack->top)->older;
-    neb_stack_drop_(stack);
+    stack->arena.last_mark = mark->older;
+    neb_stack_drop_(stack, mark);
 }
 
+/* Nothing but markers may lie above what is popped. */
 NEB_ENGINE_ void neb_engine_stack_pop(neb_stack *stack, void *p)
 {
-    while (neb_stack_top_is_mark_(stack)) {
-        if ((((neb_mark_record_ *)(void *)stack->top)->serial & NEB_RECORD_FRAME_) != 0)
-            neb_misuse_("neb_stack_pop", p, "nothing is left in the innermost frame of stack '%s' (%p), which is open",
-                        neb_name_(stack->arena.name), (const void *)stack);
-        neb_stack_drop_mark_(stack);
-    }
-    if (stack->top == NULL)
-        neb_misuse_("neb_stack_pop", p, "stack '%s' (%p) is empty", neb_name_(stack->arena.name), (const void *)stack);
-    if (stack->top != (unsigned char *)p)
-        neb_misuse_("neb_stack_pop", p, "not on top: the newest object of stack '%s' (%p) is %p", neb_name_(stack->arena.name),
-                    (const void *)stack, (const void *)stack->top);
-    neb_stack_drop_(stack);
+    const char *name = neb_name_(stack->arena.name);
+    for (neb_mark_record_ *mark; (mark = neb_stack_top_mark_(stack)) != NULL; neb_stack_drop_mark_(stack, mark))
+        if ((mark->serial & NEB_RECORD_FRAME_) != 0)
+            neb_misuse_("neb_stack_pop", p, "nothing is left in the innermost frame of stack '%s' (%p), which is open", name,
+                        (const void *)stack);
+    if (stack->arena.cur == NULL || neb_arena_used_(&stack->arena) == 0)
+        neb_misuse_("neb_stack_pop", p, "stack '%s' (%p) is empty", name, (const void *)stack);
+    uint64_t word = neb_stack_word_(stack, p);
+    if (!neb_stack_is_top_(stack, p, word))
+        neb_misuse_("neb_stack_pop", p, "not the object on top of stack '%s' (%p), which ends at %p", name, (const void *)stack,
+                    (const void *)stack->arena.cur);
+    neb_stack_drop_(stack, p);
+}
+
+NEB_ENGINE_ bool neb_engine_stack_is_empty(const neb_stack *stack)
+{
+    return neb_arena_used_(&stack->arena) == 0;
 }
 
 NEB_ENGINE_ neb_mark neb_stack_mark_as_(neb_stack *stack, uint64_t frame, const char *call)
 {
     neb_arena *arena = &stack->arena;
-    neb_mark_record_ *last = (neb_mark_record_ *)arena->last_mark;
-    bool is_new = frame != 0 || last == NULL || stack->top != (unsigned char *)(void *)last;
-    if (is_new) {
-        neb_mark_record_ *record =
-            (neb_mark_record_ *)neb_stack_push_record_(stack, sizeof *record, 16, NEB_WORD_MARK_, call);
+    if (frame != 0 || neb_stack_top_mark_(stack) == NULL) {
+        neb_mark_record_ *record = (neb_mark_record_ *)neb_stack_push_record_(stack, sizeof *record, 16, call);
         if (record == NULL)
             neb_misuse_(call, (const void *)stack, "no memory for a marker (stack '%s')", neb_name_(arena->name));
-        record->older = last;
+        record->older = (neb_mark_record_ *)arena->last_mark;
         record->serial = ++arena->mark_serial | frame;
         arena->last_mark = record;
     }
-    neb_mark mark = neb_arena_point_(arena);
-    mark.top = stack->top;
-    return mark;
+    return neb_arena_point_(arena);
 }
 
 NEB_ENGINE_ neb_mark neb_engine_stack_mark(neb_stack *stack)
@@ -1494,7 +1565,6 @@ NEB_ENGINE_ void neb_engine_stack_restore(neb_stack *stack, const neb_mark *mark
     neb_stack_note_high_(stack);
     neb_segment *newest = arena->newest;
     neb_arena_return_to_(arena, mark);
-    stack->top = mark->top;
     if (arena->newest != newest)
         stack->high = arena->cur;
 }
@@ -1506,7 +1576,7 @@ NEB_ENGINE_ void neb_engine_stack_frame_end(neb_stack *stack, const neb_mark *ma
         neb_misuse_(call, (const void *)stack, "frame %u of stack '%s' is not the innermost one, which is frame %u", depth,
                     neb_name_(stack->arena.name), stack->depth);
     neb_engine_stack_restore(stack, mark, call);
-    neb_stack_drop_mark_(stack);
+    neb_stack_drop_mark_(stack, (neb_mark_record_ *)stack->arena.last_mark);
     stack->depth--;
 }
 
@@ -1575,7 +1645,7 @@ NEB_ENGINE_ void neb_engine_stack_finish(neb_stack *stack, bool is_created)
     if (stack->arena.serial == 0 || (stack->is_created != 0) != is_created)
         neb_misuse_(is_created ? "neb_stack_destroy" : "neb_stack_finish", (const void *)stack,
                     "not a stack made by %s, or already ended", is_created ? "neb_stack_create" : "neb_stack_init");
-    stack->top = stack->high = NULL;
+    stack->high = NULL;
     neb_arena_finish_(&stack->arena);
 }
 
@@ -1587,8 +1657,8 @@ NEB_ENGINE_ void neb_engine_stack_finish(neb_stack *stack, bool is_created)
         neb_engine_bump_create, neb_engine_bump_reset, neb_engine_bump_destroy, neb_engine_pool_create,                \
         neb_engine_pool_alloc, neb_engine_pool_free, neb_engine_pool_destroy, neb_engine_pool_visit,                   \
         neb_engine_pool_stats, neb_engine_stack_create, neb_engine_stack_init, neb_engine_stack_push,                  \
-        neb_engine_stack_pop, neb_engine_stack_mark, neb_engine_stack_frame_begin, neb_engine_stack_restore,           \
-        neb_engine_stack_frame_end, neb_engine_stack_finish
+        neb_engine_stack_pop, neb_engine_stack_is_empty, neb_engine_stack_mark, neb_engine_stack_frame_begin,            \
+        neb_engine_stack_restore, neb_engine_stack_frame_end, neb_engine_stack_finish
 
 #ifdef __cplusplus
 }

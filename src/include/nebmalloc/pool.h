@@ -1,10 +1,10 @@
 /* pool.h - blocks of one size: allocated and freed in any order, by any thread, destroyed all at once.
  *
  *   slab:  [state: one 32-bit word a block] [block 0][block 1][block 2] ...       each slab twice as large as the last
- *   state: LIVE, or the number of the next free block: no pointer ever stands inside a free block
+ *   state: LIVE, HELD (in the magazine), or the number of the next free block: nothing stands inside a free block
  *
- *   owner's free blocks --- taken and put without a lock ---> the thread that mostly uses the pool
- *   shared free blocks  --- under a lock -------------------> all others
+ *   magazine: up to 1024 free blocks --- taken and put without a lock ---> the owner: the thread that mostly uses the pool
+ *   shared list of free blocks      --- under a lock -------------------> all others
  *
  * A pool is biased towards one thread: its owner allocates and frees without an atomic read-modify-write. Who is owner
  * changes by itself when another thread does all the work, or when the others have run out of blocks while the owner
@@ -59,9 +59,10 @@ struct neb_pool_stats {
     uint64_t revocations;  /* times that an owner lost the pool */
 };
 
-enum { NEB_POOL_SLABS_ = 40, NEB_POOL_INDEX_BITS_ = 26 };
+enum { NEB_POOL_SLABS_ = 40, NEB_POOL_INDEX_BITS_ = 26, NEB_POOL_HOLDS_ = 1024 };
 #define NEB_POOL_LIVE_ UINT32_MAX
-#define NEB_POOL_NIL_ (UINT32_MAX - 1)
+#define NEB_POOL_HELD_ (UINT32_MAX - 1)
+#define NEB_POOL_NIL_ (UINT32_MAX - 2)
 #define NEB_POOL_INDEX_MASK_ ((1u << NEB_POOL_INDEX_BITS_) - 1)
 
 typedef struct neb_pool_slab_ {
@@ -73,28 +74,36 @@ typedef struct neb_pool_slab_ {
     size_t memory_bytes;
 } neb_pool_slab_;
 
+typedef struct neb_pool_entry_ {
+    void *block;
+    uint32_t *state;
+} neb_pool_entry_;
+
 struct neb_pool {
     /* read by fast paths */
     uintptr_t owner;   /* atomic: neb_thread_word_ of the owner; 0: none */
     uint32_t busy;     /* atomic: the owner is inside a call */
-    uint32_t head;     /* the owner's free blocks */
+    uint32_t shift;    /* the block size is an odd number times 2^shift */
+    neb_pool_entry_ *top; /* atomic; the newest in the magazine, written by the owner alone */
+    uint64_t inverse;  /* of that odd number, modulo 2^64 */
     size_t block_bytes;
-    uint64_t inverse;  /* of the block size's odd part, modulo 2^64 */
-    uint32_t shift;    /* its power of two */
     uint32_t newest;   /* atomic: number of the newest slab */
-    size_t owner_free, owner_live; /* written by the owner; live wraps below zero when others allocated */
+    uint32_t reserved_number;
     neb_pool_slab_ slab[NEB_POOL_SLABS_];
     /* under the lock */
     const neb_ops *ops;
     uint32_t lock, shared_head;
-    size_t shared_free, shared_live, carved, limit_blocks, initial_blocks, alignment, reserved_bytes;
+    size_t shared_free, carved, limit_blocks, initial_blocks, alignment, reserved_bytes;
     uintptr_t last_word;
     uint32_t streak, flags;
     uint64_t locked_calls, revocations;
     const char *name;
+    const neb_pool_entry_ *last_top; /* the owner's, when another thread last wanted the pool */
     void *memory;
     size_t memory_bytes;
     void *reserved[4];
+    /* the owner's */
+    neb_pool_entry_ magazine[NEB_POOL_HOLDS_ + 1]; /* below the oldest stands null */
 };
 
 /* NULL and errno = ENOMEM without memory; options that make no sense: message and abort. Any thread. O(1), with
@@ -147,16 +156,13 @@ __attribute__((malloc, warn_unused_result))
 NEB_API void *neb_pool_alloc(neb_pool *pool)
 {
     if (NEB_LIKELY_(neb_pool_enter_(pool))) {
-        uint32_t number = pool->head;
-        if (NEB_LIKELY_(number != NEB_POOL_NIL_)) {
-            neb_pool_slab_ *slab = &pool->slab[number >> NEB_POOL_INDEX_BITS_];
-            uint32_t index = number & NEB_POOL_INDEX_MASK_;
-            pool->head = slab->state[index];
-            slab->state[index] = NEB_POOL_LIVE_;
-            pool->owner_free--;
-            pool->owner_live++;
+        neb_pool_entry_ *top = pool->top;
+        void *block = top->block;
+        if (NEB_LIKELY_(block != NULL)) {
+            *top->state = NEB_POOL_LIVE_;
+            __atomic_store_n(&pool->top, top - 1, __ATOMIC_RELAXED);
             neb_pool_leave_(pool);
-            return slab->base + index * pool->block_bytes;
+            return block;
         }
         neb_pool_leave_(pool);
     }
@@ -170,11 +176,12 @@ NEB_API void neb_pool_free(neb_pool *pool, void *block)
         uint32_t number = neb_pool_number_(pool, block);
         if (NEB_LIKELY_(number != NEB_POOL_NIL_)) {
             uint32_t *state = &pool->slab[number >> NEB_POOL_INDEX_BITS_].state[number & NEB_POOL_INDEX_MASK_];
-            if (NEB_LIKELY_(*state == NEB_POOL_LIVE_)) {
-                *state = pool->head;
-                pool->head = number;
-                pool->owner_free++;
-                pool->owner_live--;
+            neb_pool_entry_ *top = pool->top;
+            if (NEB_LIKELY_(*state == NEB_POOL_LIVE_ && top != pool->magazine + NEB_POOL_HOLDS_)) {
+                *state = NEB_POOL_HELD_;
+                top[1].block = block;
+                top[1].state = state;
+                __atomic_store_n(&pool->top, top + 1, __ATOMIC_RELAXED);
                 neb_pool_leave_(pool);
                 return;
             }

@@ -1,9 +1,9 @@
 /* stack.h - last in, first out: objects that are popped in the reverse order of their making.
  *
- *   bottom [obj][obj]{frame [obj][obj]{frame [obj] <- top ... end]
+ *   bottom [n|obj][n|obj]{frame [n|obj][n|obj]{frame [n|obj] cur ... end]
  *
- * Each object is preceded by eight bytes that lead to the one below, so that popping the wrong one is noticed by one
- * comparison.
+ * Each object is preceded by eight bytes that say how far it reaches, so that popping one that is not on top is noticed
+ * by one comparison.
  *
  *     neb_stack *stack = neb_stack_create(NULL);
  *     double *row = neb_stack_push(stack, n * sizeof *row);
@@ -46,7 +46,6 @@ struct neb_stack_options {
 
 struct neb_stack {
     neb_arena arena;
-    unsigned char *top;   /* the newest object; NULL: none */
     unsigned char *high;  /* highest top of the newest segment so far */
     uint32_t depth;       /* open frames */
     uint32_t is_created;
@@ -92,12 +91,10 @@ NEB_API void *neb_stack_push(neb_stack *stack, size_t size)
     neb_arena *arena = &stack->arena;
     unsigned char *word = arena->cur;
     size_t room = neb_between_(word, arena->end), need = (size + 23) & ~(size_t)15;
-    if (NEB_LIKELY_(size < room && need <= room)) {
-        unsigned char *p = word + 8;
-        *(uint64_t *)(void *)word = neb_between_(stack->top, p); /* the way down; a new segment's first is pushed below */
-        stack->top = p;
+    if (NEB_LIKELY_(need <= room && size < need)) { /* the second test sees a sum that wrapped round */
+        *(uint64_t *)(void *)word = need;
         arena->cur = word + need;
-        return p;
+        return word + 8;
     }
     return arena->ops->stack_push(stack, size, 16);
 }
@@ -113,24 +110,21 @@ NEB_API void *neb_stack_push_aligned(neb_stack *stack, size_t alignment, size_t 
 NEB_API void neb_stack_pop(neb_stack *stack, void *p)
 {
     neb_arena *arena = &stack->arena;
-    unsigned char *top = (unsigned char *)p;
-    if (NEB_LIKELY_(top == stack->top && arena->cur != arena->end && top != NULL)) {
-        uint64_t down = *neb_word_at_(top);
-        if (NEB_LIKELY_(down >> 32 == 0)) {
-            if (arena->cur > stack->high)
-                stack->high = arena->cur;
-            arena->cur = top - 8;
-            stack->top = top - down;
-            return;
-        }
+    unsigned char *cur = arena->cur;
+    size_t above = neb_between_(p, cur);
+    if (NEB_LIKELY_(above - 1 < neb_between_(arena->data, cur) && cur != arena->end && *neb_word_at_(p) == above + 8)) {
+        if (cur > stack->high)
+            stack->high = cur;
+        arena->cur = (unsigned char *)p - 8;
+        return;
     }
     arena->ops->stack_pop(stack, p);
 }
 
-/* The object on top, or NULL. */
-NEB_API void *neb_stack_top(const neb_stack *stack)
+/* Whether nothing is on it. */
+NEB_API bool neb_stack_is_empty(const neb_stack *stack)
 {
-    return stack->top;
+    return stack->arena.ops->stack_is_empty(stack);
 }
 
 /* A marker: neb_stack_release pops all that was pushed after it, as often as wanted, until an older one is released. It
