@@ -14,14 +14,14 @@ enum mistake {
     NOTHING,
     DIRTY_CALLOC,    /* calloc's large blocks are not zero */
     LOSING_REALLOC,  /* realloc of a large block changes a byte of it */
-    OVERLAP,         /* every thousandth block of 3,000 to 5,000 bytes is handed out twice */
+    OVERLAP,         /* every thousandth block of 600 to 1,100 bytes is handed out twice */
     ERRNO_FREE,      /* free changes errno */
     NO_ENOMEM,       /* NULL without ENOMEM */
     NO_OVERFLOW,     /* calloc's product wraps around */
     SMALL_USABLE,    /* malloc_usable_size tells less than was asked for */
     NULL_NEW,        /* operator new gives null where it should throw */
-    LEAKING_LARGE,   /* large blocks are never freed */
-    TALKATIVE,       /* prints a line when it starts */
+    LEAKING,         /* large blocks and those of about 1,000 bytes are never freed */
+    TALKATIVE,       /* prints a line at the first larger malloc */
     FORK_LOCK,       /* a lock that fork copies while it is held */
     FAT_THREAD,      /* a thread's first malloc touches 256 KiB */
     FAT_START,       /* touches 1 MiB when it starts */
@@ -38,7 +38,7 @@ void *_Znwm(size_t size);
 void *_Znam(size_t size);
 
 static const size_t large = 100000;
-static int gone, failed;
+static int gone, failed, has_talked;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static __thread int thread_has_started;
 
@@ -53,8 +53,6 @@ static void touch(size_t size)
 
 __attribute__((constructor)) static void start(void)
 {
-    if (BREAK == TALKATIVE && write(2, "a message\n", 10) != 10)
-        _exit(1);
     if (BREAK == FAT_START)
         touch(1u << 20);
 }
@@ -69,7 +67,7 @@ static void *same_block_again(size_t size)
     static void *last;
     static unsigned count;
 
-    if (size < 3000 || size > 5000)
+    if (size < 600 || size > 1100)
         return NULL;
     if (++count % 1000 != 0) {
         if (count % 1000 == 999)
@@ -98,6 +96,8 @@ void *malloc(size_t size)
         errno = ENOMEM;
         return NULL;
     }
+    if (BREAK == TALKATIVE && size > 60000 && !has_talked++ && write(2, "a message\n", 10) != 10)
+        _exit(1);
     if (BREAK == OVERLAP)
         block = same_block_again(size);
     if (BREAK == FAT_THREAD && !thread_has_started) {
@@ -115,7 +115,9 @@ void *malloc(size_t size)
 
 void free(void *block)
 {
-    if (BREAK == LEAKING_LARGE && block != NULL && malloc_usable_size(block) > large)
+    size_t usable = BREAK == LEAKING && block != NULL ? malloc_usable_size(block) : 0;
+
+    if (usable > large || (usable >= 1000 && usable < 1050))
         return;
     __libc_free(block);
     if (BREAK == ERRNO_FREE)

@@ -129,7 +129,7 @@ static void alignments(void)
         snprintf(claim, sizeof claim, "posix_memalign(%#zx, 40)", alignment);
         errno = 0;
         status = posix_memalign(&block, alignment, 40);
-        claim_is(claim, "%s, errno %s, pointer %s, aligned %s", errno_name(status), errno_name(errno),
+        claim_is(claim, "%s, pointer %s, aligned %s", errno_name(status), /* errno is nobody's promise here */
                  block == &claim ? "untouched" : "changed",
                  status != 0 || (uintptr_t)block % alignment == 0 ? "yes" : "no");
         if (status == 0)

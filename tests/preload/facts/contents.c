@@ -55,12 +55,12 @@ static void calloc_is_zero(void)
 static void realloc_keeps(void)
 {
     bool kept = true;
-    size_t size = 1;
+    size_t size = 1, largest = 1;
     void *block = malloc(1);
 
     fill(block, 1, 9);
-    for (int turn = 0; turn < 400; turn++) {
-        size_t next = turn < 200 ? size + size / 11 + 3 : size - size / 11 - 3;
+    for (bool growing = true; growing || size > 40;) {
+        size_t step = size / (size > 1u << 20 ? 3 : 11) + 3, next = growing ? size + step : size - step;
         void *fence = malloc(100);
 
         block = realloc(block, next);
@@ -68,12 +68,12 @@ static void realloc_keeps(void)
         fill(block, next, 9);
         free(fence);
         size = next;
-        if (turn == 199)
-            claim_holds("realloc has grown a block beyond 64 MiB", size > 64u << 20);
-        if (size < 64)
-            break;
+        largest = size > largest ? size : largest;
+        growing = growing && size < 70u << 20;
     }
     free(block);
+    claim_holds("realloc has grown a block beyond 64 MiB, and shrunk it to 40 bytes",
+                largest > 64u << 20 && size <= 40);
     claim_holds("realloc keeps the common part, growing and shrinking", kept);
 
     block = memalign(4096, 100);

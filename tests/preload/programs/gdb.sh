@@ -76,6 +76,7 @@ finish
 call (int)strlen("called in the program")
 call (void)puts("allocating")
 print ((char *(*)(const char *))strdup)("a copy made in the program")
+frame function main
 python
 v = gdb.parse_and_eval("lists[2]")
 names = []
