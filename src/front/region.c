@@ -91,7 +91,7 @@ static bool region_map(struct region *region, size_t granules)
 
 static bool region_carve(struct region *region, unsigned count)
 {
-    struct granules taken = neb_granules_take(count, GRANULES_BLOCK);
+    struct granules taken = neb_granules_take(count, GRANULES_SPARSE);
     if (taken.chunk == NULL)
         return false;
     region->chunk = taken.chunk;

@@ -117,7 +117,7 @@ static bool chunk_add(enum granule_use use)
     }
     chunk->base = base;
     chunk->uncommitted = in_parts ? ~bits_range(0, CHUNK_PART_GRANULES) : 0;
-    chunk->is_huge = use == GRANULES_SLAB && huge_pages_wanted && before.chunks >= HUGE_PAGE_CHUNKS_MIN;
+    chunk->is_huge = use == GRANULES_DENSE && huge_pages_wanted && before.chunks >= HUGE_PAGE_CHUNKS_MIN;
     if (chunk->is_huge)
         neb_vm_advise_huge(base, CHUNK_BYTES);
     neb_lock_take(&neb_locks[LOCK_CHUNK]);

@@ -22,7 +22,7 @@ void *neb_large_alloc(size_t size, size_t alignment, bool *zeroed)
 {
     if (size > LARGE_MAX || alignment > GRANULE_BYTES)
         return neb_huge_alloc(size, alignment, zeroed);
-    struct granules taken = neb_granules_take(granules_for(size), GRANULES_BLOCK);
+    struct granules taken = neb_granules_take(granules_for(size), GRANULES_SPARSE);
     if (taken.chunk == NULL)
         return NULL;
     unsigned char *base = granules_base(&taken);

@@ -77,7 +77,7 @@ static void slab_abandon(struct heap *heap, struct slab *slab)
     counter_add(&heap->pool[slab->class_index].counts.abandoned, 1);
     list_remove(&slab->node);
     neb_lock_take(lock_of(list));
-    list_push(&list->slabs, &slab->node);
+    list_append(&list->slabs, &slab->node); /* the oldest is adopted first: most of its blocks are free by then */
     atomic_store_explicit(&slab->listed, 1, memory_order_relaxed); /* O1 publishes it */
     atomic_fetch_add_explicit(&list->count, 1, memory_order_relaxed);
     slab_disown(slab);
@@ -131,24 +131,26 @@ static struct slab *slab_adopt(struct heap *heap, unsigned class_index)
     return adopted;
 }
 
-/* A pool that has several slabs will use all of this one too: one system call instead of a page fault a page. */
-static void slab_populate(const struct pool *pool, const struct granules *granules)
+/* All of the slab will be used: one system call instead of a page fault a page. */
+static void slab_populate(const struct granules *granules)
 {
-    uint64_t made = atomic_load_explicit(&pool->counts.slabs_made, memory_order_relaxed); /* my own */
-    if (made > POPULATE_SLABS_MIN && granules->is_clean && !granules->chunk->is_huge)
+    if (granules->is_clean && !granules->chunk->is_huge)
         neb_vm_populate(granules_base(granules), (size_t)granules->count << GRANULE_SHIFT);
 }
 
 static struct slab *slab_make(struct heap *heap, unsigned class_index)
 {
-    struct granules granules = neb_granules_take(neb_size_class[class_index].granules, GRANULES_SLAB);
+    bool grows = heap->pool[class_index].streak >= GROWING_REFILLS;
+    struct granules granules =
+        neb_granules_take(neb_size_class[class_index].granules, grows ? GRANULES_DENSE : GRANULES_SPARSE);
     if (granules.chunk == NULL)
         return NULL;
     struct slab *slab = &granules.chunk->slab[granules.first];
     neb_slab_init(slab, granules_base(&granules), class_index, granules.is_clean);
     neb_page_map_fill(slab->base, granules.count, heap->tag | class_entry(class_index));
     counter_add(&heap->pool[class_index].counts.slabs_made, 1);
-    slab_populate(&heap->pool[class_index], &granules);
+    if (grows)
+        slab_populate(&granules);
     slab_link(heap, slab);
     return slab;
 }
@@ -168,15 +170,20 @@ static bool list_is_single(const struct list_node *head)
     return head->next == head->prev;
 }
 
-static void slab_set_bit(struct heap *heap, struct slab *slab, void *p, const char *call)
+static void bit_set(struct heap *heap, struct slab *slab, void *p, const char *call)
 {
-    struct pool *pool = &heap->pool[slab->class_index];
     enum slab_answer answer = neb_slab_give_block(slab, p);
     if (NEB_UNLIKELY(answer == SLAB_ALREADY_FREE))
         neb_fault_double_free(call, p);
     if (NEB_UNLIKELY(answer != SLAB_OK))
         neb_fault_invalid(call, p);
-    counter_add(&pool->counts.returned, 1);
+    counter_add(&heap->pool[slab->class_index].counts.returned, 1);
+}
+
+static void slab_give(struct heap *heap, struct slab *slab, void *p, const char *call)
+{
+    struct pool *pool = &heap->pool[slab->class_index];
+    bit_set(heap, slab, p, call);
     if (slab->free_count == 1) {
         list_remove(&slab->node);
         list_push(&pool->partial, &slab->node);
@@ -184,6 +191,16 @@ static void slab_set_bit(struct heap *heap, struct slab *slab, void *p, const ch
     /* The last slab is kept: the next refill would have to make it again. */
     if (slab_is_unused(slab) && !list_is_single(&pool->partial))
         slab_release(heap, slab);
+}
+
+/* A heap that does not allocate passes the slab on to those that do. */
+static void slab_give_and_pass_on(struct heap *heap, struct slab *slab, void *p, const char *call)
+{
+    bit_set(heap, slab, p, call);
+    if (slab_is_unused(slab))
+        slab_release(heap, slab);
+    else
+        slab_abandon(heap, slab);
 }
 
 /* Brings the block to where its slab's owner of this moment wants it: the bitmap, or an outbox. A batch whose
@@ -196,7 +213,7 @@ static struct batch *block_give(struct heap *heap, void *p, const char *call)
         struct slab *slab = slab_of(p);
         uint32_t entry = page_map_load(slab->base);
         if (entry_owner(entry) == heap->id) {
-            slab_set_bit(heap, slab, p, call);
+            slab_give(heap, slab, p, call);
             return NULL;
         }
         if (entry_owner(entry) != 0)
@@ -257,7 +274,11 @@ static void magazine_flush(struct heap *heap, unsigned class_index, size_t count
     atomic_store_explicit(&pool->counts.held, left, memory_order_relaxed);
 }
 
-/* A heap that only frees passes its slabs on to those that allocate. */
+static bool is_consumer(const struct pool *pool)
+{
+    return pool->streak <= -CONSUMER_FLUSHES && neb_heap_others_exist();
+}
+
 static void abandon_partial(struct heap *heap, struct pool *pool)
 {
     if (list_is_empty(&pool->partial))
@@ -272,7 +293,7 @@ static void pool_flush_half(struct heap *heap, unsigned class_index)
     size_t count = bin_count(heap, class_index);
     magazine_flush(heap, class_index, (count + 1) / 2);
     counter_add(&pool->counts.flushes, 1);
-    if (pool->streak <= -CONSUMER_FLUSHES && neb_heap_others_exist())
+    if (is_consumer(pool))
         abandon_partial(heap, pool);
 }
 
@@ -298,7 +319,11 @@ void neb_pool_give(struct heap *heap, void *p, const char *call)
         neb_fault_invalid(call, p);
     uint32_t entry = page_map_load(slab->base);
     while (entry_owner(entry) == 0) {
-        (void)slab_claim(heap, slab, entry);
+        bool claimed = slab_claim(heap, slab, entry);
+        if (claimed && slab_has_free(slab) && heap->pool[class_index].streak <= 0) {
+            slab_give_and_pass_on(heap, slab, p, call);
+            return;
+        }
         entry = page_map_load(slab->base);
     }
     if (entry_owner(entry) != heap->id || POLICY_FREE_EXACT) {

@@ -46,14 +46,15 @@ struct neb_bump_options {
     uint32_t growth_percent;   /* of a segment by the next; 0: 200, doubling; 100: all the same */
     uint32_t flags;            /* NEB_BUMP_* */
     void *memory;              /* begin in the caller's memory, which must outlive the arena; NULL: don't */
-    size_t memory_bytes;       /* at least 512 with neb_bump_create, 128 with neb_bump_init */
+    size_t memory_bytes;       /* at least 1024 with neb_bump_create, 128 with neb_bump_init */
     const char *name;          /* for messages; must outlive the arena */
 };
 
 struct neb_bump {
     neb_arena arena;
-    neb_segment *shared_segment; /* NEB_BUMP_SHARED: atomic; the newest segment */
     uint32_t shared_lock, is_created;
+    neb_segment *shared_segment; /* NEB_BUMP_SHARED: atomic; the newest segment */
+    neb_arena shared;            /* the arena proper then; the window of the one above stays empty */
     void *reserved[4];
 };
 

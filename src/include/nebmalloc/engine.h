@@ -389,7 +389,8 @@ NEB_ENGINE_ void neb_scope_check_mine_(const neb_arena *arena, const char *call)
                     (unsigned long long)(thread == NULL ? 0 : thread->serial));
 }
 
-/* Scopes have two tails, of which one may be lent to the inner scope. */
+/* Scopes have two tails, of which one may be lent to the inner scope. Those that are watched have one: what ends is then
+ * all that lies above a mark in its segment, and all newer segments. */
 NEB_ENGINE_ void *neb_scope_take_(neb_arena *arena, size_t size, size_t alignment, const char *call)
 {
     neb_scope *scope = (neb_scope *)(void *)arena;
@@ -404,11 +405,11 @@ NEB_ENGINE_ void *neb_scope_take_(neb_arena *arena, size_t size, size_t alignmen
     if (p != NULL)
         return p;
     unsigned char *old_cur = arena->cur, *old_end = arena->tail_end;
-    if (!neb_arena_grow_(arena, size + alignment + 16, call))
+    if (!neb_arena_grow_(arena, size + alignment + 48, call))
         return NULL;
     if (!has_current)
         scope->lends = NEB_LENDS_MOVED_;
-    else if (has_spare && neb_between_(old_cur, old_end) > neb_between_(arena->spare_cur, arena->spare_end)) {
+    else if (has_spare && (arena->flags & NEB_ARENA_SLOW_) == 0 && neb_between_(old_cur, old_end) > neb_between_(arena->spare_cur, arena->spare_end)) {
         arena->spare_cur = old_cur;
         arena->spare_end = old_end;
     }
@@ -428,9 +429,9 @@ NEB_INTERNAL_ void neb_spin_unlock_(uint32_t *lock)
 }
 
 /* Any thread: an addition in the newest segment; who finds it full makes the next one. */
-NEB_ENGINE_ void *neb_shared_take_(neb_arena *arena, size_t size, size_t alignment, const char *call)
+NEB_ENGINE_ void *neb_shared_take_(neb_bump *bump, size_t size, size_t alignment, const char *call)
 {
-    neb_bump *bump = (neb_bump *)(void *)arena;
+    neb_arena *arena = &bump->shared;
     size_t need = ((size == 0 ? 1 : size) + (alignment > 16 ? alignment : 0) + 15) & ~(size_t)15;
     if ((arena->flags & NEB_ARENA_REDZONE_) != 0)
         need += 16;
@@ -463,22 +464,29 @@ NEB_ENGINE_ void *neb_shared_take_(neb_arena *arena, size_t size, size_t alignme
     }
 }
 
-/* Between shared use and the calls for which all other threads keep away. */
-NEB_ENGINE_ void neb_shared_stop_(neb_arena *arena)
+/* The arena proper, brought up to date where it is shared: all other threads keep away now. */
+NEB_ENGINE_ neb_arena *neb_shared_stop_(neb_arena *arena)
 {
-    if ((arena->flags & NEB_ARENA_SHARED_) == 0 || arena->newest == NULL)
-        return;
-    size_t room = neb_between_(arena->data, arena->tail_end), used = __atomic_load_n(&arena->newest->used, __ATOMIC_RELAXED);
-    arena->cur = arena->data + (used < room ? used : room);
+    if ((arena->flags & NEB_ARENA_SHARED_) == 0)
+        return arena;
+    neb_arena *shared = &((neb_bump *)(void *)arena)->shared;
+    if (shared->newest != NULL) {
+        size_t room = neb_between_(shared->data, shared->tail_end);
+        size_t used = __atomic_load_n(&shared->newest->used, __ATOMIC_RELAXED);
+        shared->cur = shared->data + (used < room ? used : room);
+    }
+    return shared;
 }
 
 NEB_ENGINE_ void neb_shared_go_(neb_arena *arena)
 {
     if ((arena->flags & NEB_ARENA_SHARED_) == 0)
         return;
-    if (arena->newest != NULL)
-        __atomic_store_n(&arena->newest->used, neb_between_(arena->data, arena->cur), __ATOMIC_RELAXED);
-    __atomic_store_n(&((neb_bump *)(void *)arena)->shared_segment, arena->newest, __ATOMIC_RELEASE);
+    neb_bump *bump = (neb_bump *)(void *)arena;
+    neb_arena *shared = &bump->shared;
+    if (shared->newest != NULL)
+        __atomic_store_n(&shared->newest->used, neb_between_(shared->data, shared->cur), __ATOMIC_RELAXED);
+    __atomic_store_n(&bump->shared_segment, shared->newest, __ATOMIC_RELEASE);
 }
 
 NEB_ENGINE_ void *neb_engine_arena_alloc(neb_arena *arena, size_t size, size_t alignment, const char *call)
@@ -496,12 +504,12 @@ NEB_ENGINE_ void *neb_engine_arena_alloc(neb_arena *arena, size_t size, size_t a
     if ((arena->flags & NEB_ARENA_SHARED_) == 0)
         arena->slow_allocs++;
     if ((arena->flags & NEB_ARENA_SHARED_) != 0)
-        p = neb_shared_take_(arena, size, alignment, call);
+        p = neb_shared_take_((neb_bump *)(void *)arena, size, alignment, call);
     else if (arena->kind == NEB_KIND_SCOPE_)
         p = neb_scope_take_(arena, size, alignment, call);
     else {
         p = neb_arena_take_(arena, size, alignment);
-        if (p == NULL && neb_arena_grow_(arena, size + alignment + 16, call))
+        if (p == NULL && neb_arena_grow_(arena, size + alignment + 48, call))
             p = neb_arena_take_(arena, size, alignment);
     }
     if ((arena->flags & NEB_ARENA_SHARED_) == 0) {
@@ -583,9 +591,10 @@ NEB_ENGINE_ void neb_scope_check_innermost_(const neb_arena *arena, const char *
  * for a record the mark leans on the one before, and only that one's end is noticed. */
 NEB_ENGINE_ neb_mark neb_engine_arena_mark(neb_arena *arena, const char *call)
 {
+    neb_arena *outer = arena;
     if (arena->kind == NEB_KIND_SCOPE_)
         neb_scope_check_innermost_(arena, call);
-    neb_shared_stop_(arena);
+    arena = neb_shared_stop_(arena);
     neb_mark_record_ *last = (neb_mark_record_ *)arena->last_mark;
     if (last == NULL || arena->cur != neb_at_(last, sizeof *last)) {
         size_t need = sizeof(neb_mark_record_) + 16;
@@ -602,7 +611,7 @@ NEB_ENGINE_ neb_mark neb_engine_arena_mark(neb_arena *arena, const char *call)
     neb_mark mark = neb_arena_point_(arena);
     if (arena->kind == NEB_KIND_SCOPE_)
         mark.top = (unsigned char *)((neb_scope *)(void *)arena)->defers;
-    neb_shared_go_(arena);
+    neb_shared_go_(outer);
     return mark;
 }
 
@@ -630,8 +639,10 @@ NEB_ENGINE_ void neb_arena_wipe_(neb_arena *arena, neb_segment *from, unsigned c
         unsigned char *begin = segment == from && cur != NULL ? cur : neb_segment_data_(segment, arena);
         unsigned char *end = segment == arena->newest ? arena->cur : neb_segment_end_(segment, arena);
         size_t bytes = neb_between_(begin, end);
-        if ((arena->flags & NEB_ARENA_FILL_FREE_) != 0)
+        if ((arena->flags & NEB_ARENA_FILL_FREE_) != 0) {
+            neb_tool_own_(begin, bytes);
             memset(begin, NEB_FILL_FREED_, bytes);
+        }
         if ((arena->flags & NEB_ARENA_REDZONE_) != 0)
             neb_tool_close_(begin, bytes);
     }
@@ -688,19 +699,22 @@ NEB_ENGINE_ void neb_scope_run_defers_(neb_scope *scope, void *until)
 
 NEB_ENGINE_ void neb_engine_arena_restore(neb_arena *arena, const neb_mark *mark, const char *call)
 {
+    neb_arena *outer = arena;
+    arena = neb_shared_stop_(arena);
     neb_mark_check_(arena, mark, call);
     if (arena->kind == NEB_KIND_SCOPE_) {
         neb_scope_check_innermost_(arena, call);
         neb_scope_run_defers_((neb_scope *)(void *)arena, mark->top);
         neb_scope_check_innermost_(arena, call); /* they may have left a scope open */
     }
-    neb_shared_stop_(arena);
     neb_arena_return_to_(arena, mark);
-    neb_shared_go_(arena);
+    neb_shared_go_(outer);
 }
 
 NEB_ENGINE_ void neb_engine_arena_stats(const neb_arena *arena, neb_arena_stats *stats)
 {
+    if ((arena->flags & NEB_ARENA_SHARED_) != 0)
+        arena = &((const neb_bump *)(const void *)arena)->shared;
     size_t used = neb_arena_used_(arena), peak = arena->peak_bytes;
     if ((arena->flags & NEB_ARENA_SHARED_) != 0 && arena->newest != NULL) {
         size_t room = neb_between_(arena->data, arena->tail_end), taken = __atomic_load_n(&arena->newest->used, __ATOMIC_RELAXED);
@@ -911,6 +925,12 @@ NEB_ENGINE_ void neb_bump_configure_(neb_bump *bump, const neb_ops *ops, const n
     if (options->growth_percent != 0)
         arena->growth_percent = options->growth_percent < 100 ? 100 : options->growth_percent;
     arena->limit_bytes = options->limit_bytes;
+    bump->shared = *arena;
+}
+
+NEB_INTERNAL_ neb_arena *neb_bump_arena_(neb_bump *bump)
+{
+    return (bump->arena.flags & NEB_ARENA_SHARED_) != 0 ? &bump->shared : &bump->arena;
 }
 
 /* The first segment, when it is the caller's memory or holds the arena's own struct: objects begin behind reserve. */
@@ -951,7 +971,7 @@ NEB_ENGINE_ bool neb_engine_bump_init(neb_bump *bump, const neb_bump_options *op
     }
     neb_bump_configure_(bump, ops, options);
     if (segment != NULL)
-        neb_arena_begin_in_(&bump->arena, segment, usable, NEB_SEGMENT_CALLERS_, 0);
+        neb_arena_begin_in_(neb_bump_arena_(bump), segment, usable, NEB_SEGMENT_CALLERS_, 0);
     neb_shared_go_(&bump->arena);
     return true;
 }
@@ -977,17 +997,16 @@ NEB_ENGINE_ neb_bump *neb_engine_bump_create(const neb_bump_options *options)
     bump->is_created = 1;
     if (options->limit_bytes != 0 && !is_callers && usable > bytes)
         usable = bytes;
-    neb_arena_begin_in_(&bump->arena, segment, usable, is_callers ? (size_t)NEB_SEGMENT_CALLERS_ : 0, sizeof *bump);
+    neb_arena_begin_in_(neb_bump_arena_(bump), segment, usable, is_callers ? (size_t)NEB_SEGMENT_CALLERS_ : 0, sizeof *bump);
     if (!is_callers)
-        bump->arena.next_bytes = neb_grown_(&bump->arena, bytes);
+        neb_bump_arena_(bump)->next_bytes = neb_grown_(&bump->arena, bytes);
     neb_shared_go_(&bump->arena);
     return bump;
 }
 
 NEB_ENGINE_ void neb_engine_bump_reset(neb_bump *bump)
 {
-    neb_arena *arena = &bump->arena;
-    neb_shared_stop_(arena);
+    neb_arena *arena = neb_shared_stop_(&bump->arena);
     if (arena->oldest != NULL) {
         neb_mark start = neb_arena_point_(arena);
         start.newest = arena->oldest;
@@ -998,7 +1017,7 @@ NEB_ENGINE_ void neb_engine_bump_reset(neb_bump *bump)
         neb_arena_return_to_(arena, &start);
     }
     arena->serial = neb_serial_(); /* checkpoints are gone */
-    neb_shared_go_(arena);
+    neb_shared_go_(&bump->arena);
 }
 
 /* Gives every segment back; the one that may hold the arena itself last. */
@@ -1030,8 +1049,9 @@ NEB_ENGINE_ void neb_engine_bump_destroy(neb_bump *bump, bool is_created)
     if (bump->arena.serial == 0 || (bump->is_created != 0) != is_created)
         neb_misuse_(call, (const void *)bump, "not an arena made by %s, or already ended",
                     is_created ? "neb_bump_create" : "neb_bump_init");
-    neb_shared_stop_(&bump->arena);
-    neb_arena_finish_(&bump->arena);
+    neb_arena *arena = neb_shared_stop_(&bump->arena);
+    bump->arena.serial = 0;
+    neb_arena_finish_(arena);
 }
 
 /* ---- pools ---------------------------------------------------------------------------------------------------------------------- */
@@ -1484,8 +1504,10 @@ NEB_ENGINE_ void neb_stack_drop_(neb_stack *stack, void *top)
         arena->cur = record.cur;
     }
     if (neb_arena_watched_(arena) && arena->cur != old_cur) {
-        if ((arena->flags & NEB_ARENA_FILL_FREE_) != 0)
+        if ((arena->flags & NEB_ARENA_FILL_FREE_) != 0) {
+            neb_tool_own_(arena->cur, neb_between_(arena->cur, old_cur));
             memset(arena->cur, NEB_FILL_FREED_, neb_between_(arena->cur, old_cur));
+        }
         if ((arena->flags & NEB_ARENA_REDZONE_) != 0)
             neb_tool_close_(arena->cur, neb_between_(arena->cur, old_cur));
     }
