@@ -33,6 +33,7 @@ static void options_apply(void)
 {
     neb_heap_set_decay((uint32_t)options[OPTION_decay_ms]);
     neb_chunk_set_huge_pages(options[OPTION_huge_pages] != 0);
+    neb_huge_set_huge_pages(options[OPTION_huge_pages] != 0);
     neb_huge_set_keep((size_t)options[OPTION_huge_keep_mib] << 20);
     if (options[OPTION_stats_signal] != 0 && !neb_os_on_signal((int)options[OPTION_stats_signal], on_stats_signal))
         neb_os_complain("NEBMALLOC: stats_signal: this signal is in use or cannot be caught");

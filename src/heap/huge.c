@@ -33,6 +33,7 @@ static uint32_t slots_made;
 static struct list_node free_slots, kept;
 static size_t keep_bytes_max = (size_t)HUGE_KEEP_MIB_DEFAULT << 20;
 static struct large_counts counts;
+static bool huge_pages_wanted;
 
 static struct huge *slot_at(uint32_t number)
 {
@@ -82,25 +83,54 @@ static void slot_give(struct huge *slot)
 
 /* ---- kept mappings ------------------------------------------------------------------------------------------------- */
 
+static struct huge *kept_remove_locked(struct huge *slot)
+{
+    if (slot != NULL) {
+        list_remove(&slot->node);
+        counts.kept_bytes -= slot->bytes;
+        counts.kept_hits++;
+    }
+    return slot;
+}
+
+static bool serves(const struct huge *slot, size_t bytes, size_t alignment)
+{
+    return slot->bytes >= bytes && slot->bytes - bytes <= bytes / 4 && ptr_address(slot->base) % alignment == 0;
+}
+
 /* The smallest one that is large enough and wastes at most a quarter. */
 static struct huge *kept_take(size_t bytes, size_t alignment)
 {
     struct huge *best = NULL;
     neb_lock_take(&neb_locks[LOCK_HUGE]);
-    if (!list_is_empty(&kept))
-        for (struct list_node *node = kept.next; node != &kept; node = node->next) {
-            struct huge *slot = LIST_OF(node, struct huge, node);
-            if (slot->bytes >= bytes && slot->bytes - bytes <= bytes / 4 && ptr_address(slot->base) % alignment == 0 &&
-                (best == NULL || slot->bytes < best->bytes))
-                best = slot;
-        }
-    if (best != NULL) {
-        list_remove(&best->node);
-        counts.kept_bytes -= best->bytes;
-        counts.kept_hits++;
+    for (struct list_node *node = kept.next; node != NULL && node != &kept; node = node->next) {
+        struct huge *slot = LIST_OF(node, struct huge, node);
+        if (serves(slot, bytes, alignment) && (best == NULL || slot->bytes < best->bytes))
+            best = slot;
     }
+    best = kept_remove_locked(best);
     neb_lock_give(&neb_locks[LOCK_HUGE]);
     return best;
+}
+
+static size_t difference(size_t a, size_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
+/* The nearest in size: its pages are worth having though there are too few or too many. */
+static struct huge *kept_take_nearest(size_t bytes)
+{
+    struct huge *nearest = NULL;
+    neb_lock_take(&neb_locks[LOCK_HUGE]);
+    for (struct list_node *node = kept.next; node != NULL && node != &kept; node = node->next) {
+        struct huge *slot = LIST_OF(node, struct huge, node);
+        if (nearest == NULL || difference(slot->bytes, bytes) < difference(nearest->bytes, bytes))
+            nearest = slot;
+    }
+    nearest = kept_remove_locked(nearest);
+    neb_lock_give(&neb_locks[LOCK_HUGE]);
+    return nearest;
 }
 
 static void unmap_slot(struct huge *slot)
@@ -149,6 +179,11 @@ void neb_huge_set_keep(size_t bytes_max)
     keep_bytes_max = bytes_max;
 }
 
+void neb_huge_set_huge_pages(bool wanted)
+{
+    huge_pages_wanted = wanted;
+}
+
 /* ---- blocks ---------------------------------------------------------------------------------------------------------- */
 
 /* Large enough for a huge page: aligned to one, so that the kernel may use some. */
@@ -156,6 +191,57 @@ static size_t mapping_alignment(size_t bytes, size_t alignment)
 {
     size_t least = bytes >= 2 * HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : GRANULE_BYTES;
     return alignment > least ? alignment : least;
+}
+
+static void slot_set(struct huge *slot, unsigned char *base, size_t bytes)
+{
+    neb_lock_take(&neb_locks[LOCK_HUGE]);
+    if (slot->in_use)
+        counts.huge_bytes += bytes - slot->bytes;
+    counts.resized++;
+    counts.moved += base != slot->base;
+    slot->base = base;
+    slot->bytes = bytes;
+    neb_lock_give(&neb_locks[LOCK_HUGE]);
+}
+
+/* Moves the pages to a place with room for so many bytes; nothing of them has an entry. */
+static bool pages_move(struct huge *slot, size_t bytes)
+{
+    unsigned char *target = neb_vm_reserve_aligned(bytes, mapping_alignment(bytes, 1));
+    if (target == NULL)
+        return false;
+    if (!neb_page_map_cover(target, GRANULE_BYTES) || !neb_vm_move(slot->base, slot->bytes, target, bytes)) {
+        (void)neb_vm_unmap(target, bytes);
+        return false;
+    }
+    slot_set(slot, target, bytes);
+    return true;
+}
+
+/* A kept mapping of another size, cut or stretched: to move page tables costs a tenth of faulting pages in. */
+static struct huge *kept_reshape(size_t bytes, size_t alignment)
+{
+    struct huge *slot = alignment > GRANULE_BYTES ? NULL : kept_take_nearest(bytes);
+    if (slot == NULL)
+        return NULL;
+    if (neb_vm_resize_in_place(slot->base, slot->bytes, bytes)) {
+        slot_set(slot, slot->base, bytes);
+        return slot;
+    }
+    if (bytes > slot->bytes && pages_move(slot, bytes))
+        return slot;
+    unmap_slot(slot);
+    return NULL;
+}
+
+/* A program that comes back for such blocks again and again will touch them; one that has a few large tables may not. */
+static bool huge_pages_are_due(void)
+{
+    neb_lock_take(&neb_locks[LOCK_HUGE]);
+    bool due = huge_pages_wanted && counts.huge_allocs >= HUGE_PAGE_ALLOCS_MIN;
+    neb_lock_give(&neb_locks[LOCK_HUGE]);
+    return due;
 }
 
 static struct huge *huge_map(size_t bytes, size_t alignment)
@@ -173,10 +259,13 @@ static struct huge *huge_map(size_t bytes, size_t alignment)
         (void)neb_vm_unmap(slot->base, bytes);
         slot->base = NULL;
     }
-    if (slot->base != NULL)
-        return slot;
-    slot_give(slot);
-    return NULL;
+    if (slot->base == NULL) {
+        slot_give(slot);
+        return NULL;
+    }
+    if (huge_pages_are_due())
+        neb_vm_advise_huge(slot->base, bytes);
+    return slot;
 }
 
 static void publish(struct huge *slot)
@@ -196,6 +285,8 @@ void *neb_huge_alloc(size_t size, size_t alignment, bool *zeroed)
         return NULL;
     size_t bytes = size_align_up(size, GRANULE_BYTES);
     struct huge *slot = kept_take(bytes, alignment > GRANULE_BYTES ? alignment : GRANULE_BYTES);
+    if (slot == NULL)
+        slot = kept_reshape(bytes, alignment);
     if (zeroed != NULL)
         *zeroed = slot == NULL;
     if (slot == NULL)
@@ -240,33 +331,13 @@ size_t neb_huge_usable(const void *p, uint32_t entry)
     return slot != NULL && slot->base == p ? slot->bytes : 0;
 }
 
-static void slot_set(struct huge *slot, unsigned char *base, size_t bytes)
-{
-    neb_lock_take(&neb_locks[LOCK_HUGE]);
-    counts.huge_bytes += bytes - slot->bytes;
-    counts.resized++;
-    counts.moved += base != slot->base;
-    slot->base = base;
-    slot->bytes = bytes;
-    neb_lock_give(&neb_locks[LOCK_HUGE]);
-}
-
 /* The entry goes before the pages: the old place may be somebody else's as soon as they have moved. */
 static void *huge_move(struct huge *slot, size_t bytes)
 {
-    unsigned char *old_base = slot->base;
-    unsigned char *target = neb_vm_reserve_aligned(bytes, mapping_alignment(bytes, 1));
-    if (target == NULL)
-        return NULL;
-    neb_page_map_fill(old_base, 1, ENTRY_NONE);
-    if (!neb_page_map_cover(target, GRANULE_BYTES) || !neb_vm_move(old_base, slot->bytes, target, bytes)) {
-        neb_page_map_fill(old_base, 1, ENTRY_HUGE | slot->number);
-        (void)neb_vm_unmap(target, bytes);
-        return NULL;
-    }
-    slot_set(slot, target, bytes);
-    neb_page_map_fill(target, 1, ENTRY_HUGE | slot->number);
-    return target;
+    neb_page_map_fill(slot->base, 1, ENTRY_NONE);
+    bool moved = pages_move(slot, bytes);
+    neb_page_map_fill(slot->base, 1, ENTRY_HUGE | slot->number);
+    return moved ? slot->base : NULL;
 }
 
 void *neb_huge_resize(void *p, uint32_t entry, size_t size)

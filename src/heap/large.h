@@ -28,6 +28,8 @@ void *neb_large_resize(void *p, uint32_t entry, size_t size);
 void neb_huge_decay(uint32_t now_ms, uint32_t decay_ms);
 size_t neb_huge_trim(void);
 void neb_huge_set_keep(size_t bytes_max);
+/* Whether huge pages may be asked for. */
+void neb_huge_set_huge_pages(bool wanted);
 /* The huge block around an address, for messages; false: none. */
 bool neb_huge_around(const void *p, const void **base, size_t *bytes);
 

@@ -103,6 +103,8 @@ enum {
 /* Freed mappings kept for reuse until they decay: faulting 64 MiB in again costs some 10 ms. The option huge_keep_mib. */
 #define HUGE_KEEP_MIB_DEFAULT 64
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
+/* Huge blocks that were allocated before new ones ask for huge pages. bench: sizes-huge. */
+#define HUGE_PAGE_ALLOCS_MIN 16
 
 /* ---- metadata ---------------------------------------------------------------------------------------------------- */
 
