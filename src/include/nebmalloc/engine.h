@@ -1173,17 +1173,34 @@ NEB_ENGINE_ void neb_pool_spill_(neb_pool *pool, size_t count)
     __atomic_store_n(&pool->top, pool->magazine + (held - count), __ATOMIC_RELAXED);
 }
 
+NEB_INTERNAL_ bool neb_pool_is_owned_(const neb_pool *pool)
+{
+    return pool->owner != &pool->bias[0];
+}
+
+/* A thread's place among the owners; NULL: all are taken. Called with the lock. */
+NEB_ENGINE_ neb_pool_bias_ *neb_pool_bias_of_(neb_pool *pool, uintptr_t thread)
+{
+    for (neb_pool_bias_ *bias = pool->bias + 1; bias < pool->bias + NEB_POOL_OWNERS_; bias++) {
+        if (bias->thread == 0)
+            bias->thread = thread;
+        if (bias->thread == thread)
+            return bias;
+    }
+    return NULL;
+}
+
 /* Takes the pool away from its owner, and what its magazine holds into the shared list. Called with the lock. */
 NEB_ENGINE_ bool neb_pool_revoke_(neb_pool *pool)
 {
-    uintptr_t owner = pool->owner;
-    __atomic_store_n(&pool->owner, 0, __ATOMIC_SEQ_CST);
+    neb_pool_bias_ *owner = pool->owner;
+    __atomic_store_n(&pool->owner, &pool->bias[0], __ATOMIC_SEQ_CST);
     if (!neb_pool_barrier_(NEB_POOL_MEMBARRIER_)) {
-        __atomic_store_n(&pool->owner, owner, __ATOMIC_RELAXED);
+        __atomic_store_n(&pool->owner, owner, __ATOMIC_RELEASE);
         return false;
     }
     /* Now the owner either is inside and says so, or will find that it lost the pool. */
-    while (__atomic_load_n(&pool->busy, __ATOMIC_ACQUIRE) != 0)
+    while (__atomic_load_n(&owner->busy, __ATOMIC_ACQUIRE) != 0)
         (void)sched_yield();
     neb_pool_spill_(pool, neb_pool_held_(pool));
     pool->revocations++;
@@ -1199,14 +1216,15 @@ NEB_ENGINE_ void neb_pool_note_(neb_pool *pool)
     pool->locked_calls++;
     pool->streak = pool->last_word == me ? pool->streak + 1 : 0;
     pool->last_word = me;
-    if (pool->streak < NEB_POOL_STREAK_ || pool->owner == me || (pool->flags & NEB_POOL_UNBIASED_) != 0)
+    if (pool->streak < NEB_POOL_STREAK_ || pool->owner->thread == me || (pool->flags & NEB_POOL_UNBIASED_) != 0)
         return;
     pool->streak = 0;
     const neb_pool_entry_ *top = __atomic_load_n(&pool->top, __ATOMIC_RELAXED);
-    bool is_idle = pool->owner == 0 || (pool->last_top == top && neb_pool_revoke_(pool));
+    neb_pool_bias_ *mine = neb_pool_bias_of_(pool, me);
+    bool is_idle = mine != NULL && (!neb_pool_is_owned_(pool) || (pool->last_top == top && neb_pool_revoke_(pool)));
     pool->last_top = top;
     if (is_idle)
-        __atomic_store_n(&pool->owner, me, __ATOMIC_RELEASE);
+        __atomic_store_n(&pool->owner, mine, __ATOMIC_RELEASE);
 }
 
 /* Fills the owner's magazine by half. Called with the lock, by the owner. */
@@ -1228,11 +1246,11 @@ NEB_ENGINE_ void neb_pool_refill_(neb_pool *pool)
 /* For a thread that isn't the owner. Called with the lock. */
 NEB_ENGINE_ uint32_t neb_pool_take_for_other_(neb_pool *pool)
 {
-    bool owner_has_many = pool->owner != 0 && neb_pool_held_(pool) >= NEB_POOL_BATCH_ / 2;
+    bool owner_has_many = neb_pool_is_owned_(pool) && neb_pool_held_(pool) >= NEB_POOL_BATCH_ / 2;
     if (pool->shared_head == NEB_POOL_NIL_ && owner_has_many && pool->slab[pool->newest].handed == pool->slab[pool->newest].capacity)
         (void)neb_pool_revoke_(pool); /* rather than another slab */
     uint32_t number = neb_pool_take_(pool);
-    if (number == NEB_POOL_NIL_ && pool->owner != 0 && neb_pool_held_(pool) > 0 && neb_pool_revoke_(pool))
+    if (number == NEB_POOL_NIL_ && neb_pool_is_owned_(pool) && neb_pool_held_(pool) > 0 && neb_pool_revoke_(pool))
         number = neb_pool_take_(pool);
     return number;
 }
@@ -1240,7 +1258,7 @@ NEB_ENGINE_ uint32_t neb_pool_take_for_other_(neb_pool *pool)
 NEB_ENGINE_ void *neb_pool_alloc_locked_(neb_pool *pool)
 {
     neb_pool_note_(pool);
-    if (pool->owner == neb_thread_word_()) {
+    if (pool->owner->thread == neb_thread_word_()) {
         if (neb_pool_held_(pool) == 0)
             neb_pool_refill_(pool);
         neb_pool_entry_ entry = *pool->top;
@@ -1311,7 +1329,7 @@ NEB_ENGINE_ void neb_engine_pool_free(neb_pool *pool, void *block)
     neb_spin_lock_(&pool->lock);
     if (*state != NEB_POOL_LIVE_) /* two threads at once */
         neb_pool_bad_free_(pool, block);
-    if (pool->owner == neb_thread_word_() && neb_pool_held_(pool) == NEB_POOL_HOLDS_)
+    if (pool->owner->thread == neb_thread_word_() && neb_pool_held_(pool) == NEB_POOL_HOLDS_)
         neb_pool_spill_(pool, NEB_POOL_HOLDS_ / 2);
     neb_pool_share_(pool, number);
     if ((pool->flags & NEB_POOL_WATCHED_) != 0)
@@ -1349,6 +1367,7 @@ NEB_ENGINE_ neb_pool *neb_engine_pool_create(const neb_pool_options *options)
     pool->shift = (uint32_t)__builtin_ctzll(pool->block_bytes);
     pool->inverse = neb_inverse_(pool->block_bytes >> pool->shift);
     pool->shared_head = NEB_POOL_NIL_;
+    pool->owner = &pool->bias[0];
     pool->top = pool->magazine; /* whose first entry is null */
     pool->limit_blocks = options->limit_blocks;
     size_t blocks = options->initial_blocks;
@@ -1364,7 +1383,7 @@ NEB_ENGINE_ neb_pool *neb_engine_pool_create(const neb_pool_options *options)
     if (!is_plain || !neb_pool_barrier_(NEB_POOL_REGISTER_))
         pool->flags |= NEB_POOL_UNBIASED_;
     else
-        pool->owner = neb_thread_word_();
+        pool->owner = neb_pool_bias_of_(pool, neb_thread_word_());
     if (!neb_pool_slab_add_(pool, 0, blocks)) {
         ops->memory_give(pool, got);
         return (neb_pool *)neb_no_memory_();
@@ -1383,7 +1402,7 @@ NEB_ENGINE_ void neb_engine_pool_destroy(neb_pool *pool)
         ops->memory_give(pool->slab[i].memory, pool->slab[i].memory_bytes);
     }
     pool->ops = NULL;
-    pool->owner = 0;
+    pool->owner = &pool->bias[0];
     ops->memory_give(pool->memory, pool->memory_bytes);
 }
 

@@ -8,7 +8,7 @@
  *
  * A pool is biased towards one thread: its owner allocates and frees without an atomic read-modify-write. Who is owner
  * changes by itself when another thread does all the work, or when the others have run out of blocks while the owner
- * has some (membarrier(2) makes that safe). Where the kernel lacks it, every call takes the lock.
+ * has some (membarrier(2) makes that safe); up to 16 different threads in the life of a pool. Where the kernel lacks it, every call takes the lock.
  *
  *     neb_pool *pool = neb_pool_create_for(struct particle);
  *     struct particle *p = neb_pool_alloc(pool);
@@ -59,7 +59,7 @@ struct neb_pool_stats {
     uint64_t revocations;  /* times that an owner lost the pool */
 };
 
-enum { NEB_POOL_SLABS_ = 40, NEB_POOL_INDEX_BITS_ = 26, NEB_POOL_HOLDS_ = 1024 };
+enum { NEB_POOL_SLABS_ = 40, NEB_POOL_INDEX_BITS_ = 26, NEB_POOL_HOLDS_ = 1024, NEB_POOL_OWNERS_ = 17 };
 #define NEB_POOL_LIVE_ UINT32_MAX
 #define NEB_POOL_HELD_ (UINT32_MAX - 1)
 #define NEB_POOL_NIL_ (UINT32_MAX - 2)
@@ -79,16 +79,22 @@ typedef struct neb_pool_entry_ {
     uint32_t *state;
 } neb_pool_entry_;
 
+/* What one thread writes as owner; never another's afterwards, so that a thread that lost the pool and has not noticed
+ * yet does no harm. */
+typedef struct neb_pool_bias_ {
+    uintptr_t thread; /* neb_thread_word_; 0: unused */
+    uint32_t busy;    /* atomic: inside a call */
+    uint32_t reserved[13];
+} neb_pool_bias_;
+
 struct neb_pool {
     /* read by fast paths */
-    uintptr_t owner;   /* atomic: neb_thread_word_ of the owner; 0: none */
-    uint32_t busy;     /* atomic: the owner is inside a call */
-    uint32_t shift;    /* the block size is an odd number times 2^shift */
+    neb_pool_bias_ *owner; /* atomic; the first of bias, which is nobody's: none */
     neb_pool_entry_ *top; /* atomic; the newest in the magazine, written by the owner alone */
     uint64_t inverse;  /* of that odd number, modulo 2^64 */
     size_t block_bytes;
+    uint32_t shift;    /* the block size is an odd number times 2^shift */
     uint32_t newest;   /* atomic: number of the newest slab */
-    uint32_t reserved_number;
     neb_pool_slab_ slab[NEB_POOL_SLABS_];
     /* under the lock */
     const neb_ops *ops;
@@ -102,6 +108,7 @@ struct neb_pool {
     void *memory;
     size_t memory_bytes;
     void *reserved[4];
+    neb_pool_bias_ bias[NEB_POOL_OWNERS_];
     /* the owner's */
     neb_pool_entry_ magazine[NEB_POOL_HOLDS_ + 1]; /* below the oldest stands null */
 };
@@ -121,22 +128,22 @@ NEB_API void neb_pool_destroy(neb_pool *pool)
 }
 
 /* Between these two the owner is inside; an owner that lost the pool notices by the second look. */
-NEB_INTERNAL_ bool neb_pool_enter_(neb_pool *pool)
+NEB_INTERNAL_ void neb_pool_leave_(neb_pool_bias_ *bias)
 {
-    uintptr_t me = neb_thread_word_();
-    if (__atomic_load_n(&pool->owner, __ATOMIC_RELAXED) != me)
-        return false;
-    __atomic_store_n(&pool->busy, 1, __ATOMIC_RELAXED);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* whoever takes the pool away makes it a full one (membarrier) */
-    if (NEB_LIKELY_(__atomic_load_n(&pool->owner, __ATOMIC_RELAXED) == me))
-        return true;
-    __atomic_store_n(&pool->busy, 0, __ATOMIC_RELEASE);
-    return false;
+    __atomic_store_n(&bias->busy, 0, __ATOMIC_RELEASE);
 }
 
-NEB_INTERNAL_ void neb_pool_leave_(neb_pool *pool)
+NEB_INTERNAL_ neb_pool_bias_ *neb_pool_enter_(neb_pool *pool)
 {
-    __atomic_store_n(&pool->busy, 0, __ATOMIC_RELEASE);
+    neb_pool_bias_ *bias = __atomic_load_n(&pool->owner, __ATOMIC_ACQUIRE);
+    if (bias->thread != neb_thread_word_())
+        return NULL;
+    __atomic_store_n(&bias->busy, 1, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* whoever takes the pool away makes it a full one (membarrier) */
+    if (NEB_LIKELY_(__atomic_load_n(&pool->owner, __ATOMIC_RELAXED) == bias))
+        return bias;
+    neb_pool_leave_(bias);
+    return NULL;
 }
 
 /* The number of p's block: slab << 26 | index; NEB_POOL_NIL_ when no block of this pool begins there. */
@@ -155,16 +162,17 @@ NEB_INTERNAL_ uint32_t neb_pool_number_(const neb_pool *pool, const void *p)
 __attribute__((malloc, warn_unused_result))
 NEB_API void *neb_pool_alloc(neb_pool *pool)
 {
-    if (NEB_LIKELY_(neb_pool_enter_(pool))) {
+    neb_pool_bias_ *bias = neb_pool_enter_(pool);
+    if (NEB_LIKELY_(bias != NULL)) {
         neb_pool_entry_ *top = pool->top;
         void *block = top->block;
         if (NEB_LIKELY_(block != NULL)) {
             *top->state = NEB_POOL_LIVE_;
             __atomic_store_n(&pool->top, top - 1, __ATOMIC_RELAXED);
-            neb_pool_leave_(pool);
+            neb_pool_leave_(bias);
             return block;
         }
-        neb_pool_leave_(pool);
+        neb_pool_leave_(bias);
     }
     return pool->ops->pool_alloc(pool);
 }
@@ -172,7 +180,8 @@ NEB_API void *neb_pool_alloc(neb_pool *pool)
 /* Frees a block of this pool, whoever allocated it. NULL is allowed. */
 NEB_API void neb_pool_free(neb_pool *pool, void *block)
 {
-    if (NEB_LIKELY_(neb_pool_enter_(pool))) {
+    neb_pool_bias_ *bias = neb_pool_enter_(pool);
+    if (NEB_LIKELY_(bias != NULL)) {
         uint32_t number = neb_pool_number_(pool, block);
         if (NEB_LIKELY_(number != NEB_POOL_NIL_)) {
             uint32_t *state = &pool->slab[number >> NEB_POOL_INDEX_BITS_].state[number & NEB_POOL_INDEX_MASK_];
@@ -182,11 +191,11 @@ NEB_API void neb_pool_free(neb_pool *pool, void *block)
                 top[1].block = block;
                 top[1].state = state;
                 __atomic_store_n(&pool->top, top + 1, __ATOMIC_RELAXED);
-                neb_pool_leave_(pool);
+                neb_pool_leave_(bias);
                 return;
             }
         }
-        neb_pool_leave_(pool);
+        neb_pool_leave_(bias);
     }
     pool->ops->pool_free(pool, block);
 }
