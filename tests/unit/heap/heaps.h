@@ -1,0 +1,83 @@
+/* heaps.h - several heaps driven by one thread, so that a test can order their steps as it likes. */
+#ifndef NEB_TESTS_UNIT_HEAPS_H
+#define NEB_TESTS_UNIT_HEAPS_H
+
+#include "heap/heap.h"
+#include "heap/pool.h"
+#include "unit/unit.h"
+
+/* The calling thread works in this heap from now on. */
+static inline struct heap *heap_use(struct heap *heap)
+{
+    neb_tls = (struct tls){heap, 0, THREAD_HAS_HEAP};
+    return heap;
+}
+
+/* A new heap, as a thread gets it that is no longer young. */
+static inline struct heap *heap_make(void)
+{
+    neb_tls = (struct tls){&neb_heap_none, YOUNG_CALLS, THREAD_YOUNG};
+    struct heap *heap = neb_heap_enter();
+    ck_assert_ptr_ne(heap, &neb_heap_shared);
+    return heap;
+}
+
+static inline void heap_end(struct heap *heap)
+{
+    heap_use(heap);
+    neb_heap_end();
+}
+
+/* What malloc and free do, without their fast paths. */
+static inline void *heap_take(struct heap *heap, unsigned class_index)
+{
+    struct bin *bin = &heap->bin[class_index];
+    heap_use(heap);
+    if (*bin->top == NULL && !neb_pool_refill(heap, class_index))
+        return NULL;
+    return *bin->top--;
+}
+
+static inline void heap_give(struct heap *heap, void *p)
+{
+    heap_use(heap);
+    neb_pool_give(heap, p, "free");
+}
+
+/* Magazines and outboxes are emptied, the inbox is applied, unused slabs go. */
+static inline void heap_flush(struct heap *heap)
+{
+    heap_use(heap);
+    (void)neb_heap_trim(heap);
+}
+
+static inline uint64_t count_of(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static inline uint32_t owner_of(const void *p)
+{
+    return entry_owner(page_map_load(slab_of(p)->base));
+}
+
+/* Takes every block of a fresh slab; returns how many, all of them in one slab. */
+static inline size_t slab_drain(struct heap *heap, unsigned class_index, void **blocks)
+{
+    size_t capacity = neb_size_class[class_index].capacity;
+    for (size_t i = 0; i < capacity; i++) {
+        blocks[i] = heap_take(heap, class_index);
+        ck_assert_ptr_nonnull(blocks[i]);
+        ck_assert_ptr_eq(slab_of(blocks[i]), slab_of(blocks[0]));
+    }
+    return capacity;
+}
+
+enum {
+    CLASS_4096 = 47,  /* 16 blocks in a slab of one granule, taken 4 at a time when fresh */
+    CLASS_32768 = 71, /* 8 blocks in a slab of four granules */
+    BLOCKS_4096 = 16,
+    BLOCKS_32768 = 8
+};
+
+#endif

@@ -1,0 +1,121 @@
+/* heap/magazine.h: how many entries, and that growing keeps them. */
+#include "heap/magazine.h"
+#include "heap/meta.h"
+#include "unit/heap/heaps.h"
+
+static size_t limit_of(const struct heap *heap, unsigned class_index)
+{
+    return (size_t)(heap->bin[class_index].limit - heap->pool[class_index].magazine);
+}
+
+/* Any pointers will do: a magazine never looks at what they point at. */
+static void fill(struct heap *heap, unsigned class_index, char *base)
+{
+    struct bin *bin = &heap->bin[class_index];
+    for (size_t i = bin_count(heap, class_index); bin->top < bin->limit; i++)
+        *++bin->top = base + i;
+}
+
+START_TEST(a_new_magazine_is_empty_and_has_room)
+{
+    struct heap *heap = heap_make();
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
+        ck_assert(neb_magazine_create(heap, class_index));
+        ck_assert_ptr_null(*heap->bin[class_index].top);
+        ck_assert_uint_eq(bin_count(heap, class_index), 0);
+        ck_assert_uint_ge(limit_of(heap, class_index), MAGAZINE_MIN);
+        size_t bytes = limit_of(heap, class_index) * neb_size_class[class_index].size;
+        ck_assert(bytes <= MAGAZINE_START_BYTES || limit_of(heap, class_index) == MAGAZINE_MIN);
+    }
+}
+END_TEST
+
+START_TEST(growing_keeps_the_entries_and_ends_at_the_largest)
+{
+    static char base[1 << MAGAZINE_ORDER_MAX];
+    struct heap *heap = heap_make();
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
+        struct bin *bin = &heap->bin[class_index];
+        ck_assert(neb_magazine_create(heap, class_index));
+        unsigned rounds = 0;
+        do {
+            size_t before = limit_of(heap, class_index);
+            fill(heap, class_index, base);
+            if (!neb_magazine_grow(heap, class_index))
+                break;
+            ck_assert_uint_gt(limit_of(heap, class_index), before);
+            ck_assert_uint_le(limit_of(heap, class_index), 4 * before + 4);
+            ck_assert_uint_eq(bin_count(heap, class_index), before);
+            ck_assert_uint_lt((limit_of(heap, class_index) + 1) * sizeof(void *),
+                              ((size_t)1 << heap->pool[class_index].order) + 1);
+        } while (++rounds < 100);
+        ck_assert_uint_lt(rounds, 100);
+        size_t bytes = limit_of(heap, class_index) * neb_size_class[class_index].size;
+        ck_assert(bytes <= MAGAZINE_MAX_BYTES || limit_of(heap, class_index) == MAGAZINE_MIN);
+        for (size_t i = bin_count(heap, class_index); i-- > 0;)
+            ck_assert_ptr_eq(*bin->top--, base + i);
+        ck_assert_ptr_null(*bin->top);
+        neb_magazine_destroy(heap, class_index);
+    }
+}
+END_TEST
+
+START_TEST(a_destroyed_magazine_is_empty_and_full_at_once)
+{
+    struct heap *heap = heap_make();
+    ck_assert(neb_magazine_create(heap, 3));
+    neb_magazine_destroy(heap, 3);
+    ck_assert_ptr_null(*heap->bin[3].top);
+    ck_assert_ptr_eq(heap->bin[3].top, heap->bin[3].limit);
+    ck_assert_uint_eq(bin_count(heap, 3), 0);
+    size_t before = neb_meta_bytes();
+    ck_assert(neb_magazine_create(heap, 3)); /* with the array it gave back */
+    ck_assert_uint_eq(neb_meta_bytes(), before);
+}
+END_TEST
+
+/* Takes count blocks, gives them all back. */
+static void swing(struct heap *heap, unsigned class_index, void **blocks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        ck_assert_ptr_nonnull(blocks[i] = heap_take(heap, class_index));
+    for (size_t i = 0; i < count; i++)
+        heap_give(heap, blocks[i]);
+}
+
+START_TEST(a_magazine_that_swings_grows_until_it_holds_the_swing)
+{
+    enum { SWING = 2000 };
+    static void *blocks[SWING];
+    struct heap *heap = heap_make();
+    if (POLICY_FREE_EXACT)
+        return; /* has no use for magazines */
+    for (int i = 0; i < 30; i++)
+        swing(heap, 0, blocks, SWING);
+    ck_assert_uint_ge(limit_of(heap, 0), SWING);
+    uint64_t refills = count_of(&heap->pool[0].counts.refills),
+             flushes = count_of(&heap->pool[0].counts.flushes);
+    for (int i = 0; i < 10; i++)
+        swing(heap, 0, blocks, SWING);
+    ck_assert_uint_le(count_of(&heap->pool[0].counts.refills), refills + 1);
+    ck_assert_uint_le(count_of(&heap->pool[0].counts.flushes), flushes + 1);
+}
+END_TEST
+
+START_TEST(an_idle_magazine_gives_its_array_back)
+{
+    static void *blocks[100];
+    struct heap *heap = heap_make();
+    swing(heap, 0, blocks, 100);
+    heap_flush(heap);
+    ck_assert_ptr_null(heap->pool[0].magazine);
+    ck_assert_uint_eq(count_of(&heap->pool[0].counts.held), 0);
+    ck_assert_ptr_nonnull(heap_take(heap, 0)); /* and begins again */
+}
+END_TEST
+
+UNIT_MAIN("magazine", HOLDS(a_new_magazine_is_empty_and_has_room),
+          HOLDS(growing_keeps_the_entries_and_ends_at_the_largest),
+          HOLDS(a_destroyed_magazine_is_empty_and_full_at_once),
+          HOLDS(a_magazine_that_swings_grows_until_it_holds_the_swing),
+          HOLDS(an_idle_magazine_gives_its_array_back))

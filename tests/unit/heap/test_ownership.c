@@ -1,0 +1,321 @@
+/* The ownership protocol of heap/pool.h, step by step: detach, claim, adopt, abandon, give up; src/README.md
+ * has the rules.
+ *
+ * One thread drives several heaps, so that each hazard is a sequence that always happens. */
+#include "unit/heap/heaps.h"
+#include <pthread.h>
+
+static void *blocks[4096];
+
+/* Every block is free again and nothing is left in any heap: its granules went back. */
+static void check_all_gone(struct heap *const *heaps, unsigned count)
+{
+    for (unsigned round = 0; round < 3; round++) /* what one sends the next has to apply */
+        for (unsigned i = 0; i < count; i++)
+            heap_flush(heaps[i]);
+    ck_assert_uint_eq(neb_chunk_counts().granules_used, 0);
+}
+
+START_TEST(a_slab_is_detached_with_its_last_free_block_and_claimed_by_the_next_free)
+{
+    struct heap *heap = heap_make(), *other = heap_make();
+    size_t count = slab_drain(heap, CLASS_4096, blocks);
+    ck_assert_uint_eq(owner_of(blocks[0]), 0);
+    heap_give(other, blocks[3]);
+    ck_assert_uint_eq(owner_of(blocks[0]), other->id);
+    ck_assert_uint_eq(count_of(&other->pool[CLASS_4096].counts.claims), 1);
+    heap_give(heap, blocks[4]);
+    ck_assert_uint_eq(owner_of(blocks[0]), other->id);
+    ck_assert_uint_eq(count_of(&heap->pool[CLASS_4096].counts.sent), 1);
+    for (size_t i = 0; i < count; i++)
+        if (i != 3 && i != 4)
+            heap_give(other, blocks[i]);
+    check_all_gone((struct heap *[]){heap, other}, 2);
+}
+END_TEST
+
+START_TEST(every_granule_of_a_large_slab_follows_its_owner)
+{
+    struct heap *heap = heap_make(), *other = heap_make();
+    size_t count = slab_drain(heap, CLASS_32768, blocks);
+    for (unsigned granule = 0; granule < SLAB_GRANULES_BIG; granule++)
+        ck_assert_uint_eq(entry_owner(page_map_load(ptr_add(blocks[0], granule << GRANULE_SHIFT))), 0);
+    heap_give(other, blocks[7]);
+    for (unsigned granule = 0; granule < SLAB_GRANULES_BIG; granule++)
+        ck_assert_uint_eq(entry_owner(page_map_load(ptr_add(blocks[0], granule << GRANULE_SHIFT))),
+                          other->id);
+    for (size_t i = 0; i < count - 1; i++)
+        heap_give(other, blocks[i]);
+    heap_end(other);
+    heap_flush(heap);
+    ck_assert_uint_eq(neb_chunk_counts().granules_used, 0);
+}
+END_TEST
+
+START_TEST(a_batch_for_a_slab_that_a_third_heap_claimed_reaches_it)
+{
+    struct heap *a = heap_make(), *b = heap_make(), *c = heap_make();
+    for (unsigned i = 0; i < BLOCKS_4096 - 4; i++)
+        blocks[i] = heap_take(a, CLASS_4096);
+    ck_assert_uint_eq(owner_of(blocks[0]), a->id);
+    heap_give(b, blocks[0]); /* for a, waits in b's outbox */
+    for (unsigned i = BLOCKS_4096 - 4; i < BLOCKS_4096; i++)
+        blocks[i] = heap_take(a, CLASS_4096);
+    ck_assert_uint_eq(owner_of(blocks[0]), 0);
+    heap_give(c, blocks[1]);
+    ck_assert_uint_eq(owner_of(blocks[0]), c->id);
+    heap_flush(b);
+    ck_assert(neb_inbox_has_batches(&a->inbox));
+    heap_flush(a); /* not a's any more: sent on */
+    ck_assert(neb_inbox_has_batches(&c->inbox));
+    heap_flush(c);
+    ck_assert_uint_eq(slab_of(blocks[0])->free_count, 2);
+    for (unsigned i = 2; i < BLOCKS_4096; i++)
+        heap_give(c, blocks[i]);
+    check_all_gone((struct heap *[]){a, b, c}, 3);
+}
+END_TEST
+
+START_TEST(a_heap_that_ends_applies_its_inbox_first)
+{
+    struct heap *a = heap_make(), *b = heap_make();
+    for (unsigned i = 0; i < 4; i++)
+        blocks[i] = heap_take(a, CLASS_4096);
+    for (unsigned i = 0; i < 4; i++)
+        heap_give(b, blocks[i]);
+    heap_flush(b);
+    ck_assert(neb_inbox_has_batches(&a->inbox));
+    heap_end(a);
+    ck_assert_uint_eq(count_of(&a->counts.batches_applied), 1);
+    ck_assert_uint_eq(neb_chunk_counts().granules_used, 0);
+}
+END_TEST
+
+START_TEST(a_batch_for_a_heap_that_ended_is_given_again)
+{
+    struct heap *a = heap_make(), *b = heap_make();
+    for (unsigned i = 0; i < 4; i++)
+        blocks[i] = heap_take(a, CLASS_4096);
+    heap_give(b, blocks[0]);
+    heap_end(a);
+    ck_assert_uint_eq(owner_of(blocks[0]), 0);
+    heap_flush(b); /* refused, so b claims the slab itself */
+    ck_assert_uint_eq(owner_of(blocks[0]), b->id);
+    ck_assert_uint_eq(slab_of(blocks[0])->free_count, 1);
+    for (unsigned i = 1; i < 4; i++)
+        heap_give(b, blocks[i]);
+    check_all_gone((struct heap *[]){b}, 1);
+}
+END_TEST
+
+START_TEST(a_batch_for_an_id_that_serves_again_is_applied_by_the_new_thread)
+{
+    struct heap *a = heap_make(), *b = heap_make();
+    for (unsigned i = 0; i < 4; i++)
+        blocks[i] = heap_take(a, CLASS_4096);
+    heap_give(b, blocks[0]);
+    heap_end(a);
+    struct heap *again = heap_make();
+    ck_assert_ptr_eq(again, a);
+    heap_flush(b);
+    ck_assert(neb_inbox_has_batches(&again->inbox));
+    heap_flush(again);
+    ck_assert_uint_eq(owner_of(blocks[0]), again->id);
+    for (unsigned i = 1; i < 4; i++)
+        heap_give(again, blocks[i]);
+    check_all_gone((struct heap *[]){again, b}, 2);
+}
+END_TEST
+
+START_TEST(partial_slabs_of_a_heap_that_ended_are_found_through_the_list_and_full_ones_through_their_blocks)
+{
+    struct heap *a = heap_make(), *b = heap_make();
+    size_t count = slab_drain(a, CLASS_4096, blocks);
+    heap_give(a, blocks[0]); /* claims it again: full but for one block in the magazine */
+    void *partial = heap_take(a, CLASS_4096), *fresh = heap_take(a, CLASS_4096);
+    ck_assert(partial == blocks[0] || fresh == blocks[0]);
+    void *in_partial = partial == blocks[0] ? fresh : partial;
+    heap_end(a);
+    ck_assert_uint_eq(owner_of(blocks[0]), 0);
+    ck_assert_uint_eq(owner_of(in_partial), 0);
+    ck_assert_ptr_eq(slab_of(heap_take(b, CLASS_4096)), slab_of(in_partial));
+    for (size_t i = 0; i < count; i++)
+        heap_give(b, blocks[i]);
+    heap_flush(b);
+    ck_assert_uint_eq(page_map_load(blocks[0]), ENTRY_NONE);
+}
+END_TEST
+
+START_TEST(a_free_claims_a_slab_from_the_list_and_takes_it_off)
+{
+    struct heap *a = heap_make(), *b = heap_make(), *c = heap_make();
+    for (unsigned i = 0; i < 4; i++)
+        blocks[i] = heap_take(a, CLASS_4096);
+    heap_end(a);
+    const struct slab *slab = slab_of(blocks[0]);
+    ck_assert_uint_eq(atomic_load(&slab->listed), 1);
+    heap_give(b, blocks[0]);
+    ck_assert_uint_eq(owner_of(blocks[0]), b->id);
+    ck_assert_uint_eq(atomic_load(&slab->listed), 0);
+    void *p = heap_take(c, CLASS_4096); /* must not adopt it */
+    ck_assert_ptr_ne(slab_of(p), slab);
+    ck_assert_uint_eq(count_of(&c->pool[CLASS_4096].counts.adopted), 0);
+    for (unsigned i = 1; i < 4; i++)
+        heap_give(b, blocks[i]);
+    heap_give(c, p);
+    check_all_gone((struct heap *[]){b, c}, 2);
+}
+END_TEST
+
+START_TEST(blocks_in_the_magazine_of_a_slab_that_was_claimed_by_another_go_to_that_one)
+{
+    struct heap *a = heap_make(), *b = heap_make();
+    size_t count = slab_drain(a, CLASS_4096, blocks);
+    heap_give(a, blocks[0]); /* a owns it */
+    heap_end(a);             /* detached again, or on the list */
+    a = heap_make();
+    heap_give(b, blocks[1]); /* b owns it */
+    heap_give(a, blocks[2]);
+    heap_flush(a);
+    ck_assert(neb_inbox_has_batches(&b->inbox));
+    for (size_t i = 3; i < count; i++)
+        heap_give(b, blocks[i]);
+    check_all_gone((struct heap *[]){a, b}, 2);
+}
+END_TEST
+
+START_TEST(a_heap_that_only_frees_gives_its_partial_slabs_to_those_that_allocate)
+{
+    enum { SLABS = 200 };
+    struct heap *producer = heap_make(), *consumer = heap_make();
+    size_t count = 0;
+    if (POLICY_FREE_EXACT)
+        return; /* no magazine: nothing is ever flushed */
+    unsigned class_index = CLASS_4096;
+    for (unsigned i = 0; i < SLABS; i++)
+        count += slab_drain(producer, class_index, blocks + count);
+    for (size_t i = 0; i < count; i++)
+        if (i % BLOCKS_4096 != 0) /* one block of each stays, so that no slab is unused */
+            heap_give(consumer, blocks[i]);
+    ck_assert_uint_gt(count_of(&consumer->pool[class_index].counts.abandoned), SLABS / 2);
+    uint64_t made = count_of(&producer->pool[class_index].counts.slabs_made);
+    for (size_t i = 0; i < count / 2; i++)
+        (void)heap_take(producer, class_index);
+    ck_assert_uint_eq(count_of(&producer->pool[class_index].counts.slabs_made), made);
+}
+END_TEST
+
+/* The last slab that became empty is kept by its pool; when it is not the last any more it must not be
+ * abandoned. */
+START_TEST(a_heap_that_frees_whole_slabs_leaves_none_behind)
+{
+    enum { SLABS = 200 };
+    struct heap *producer = heap_make(), *consumer = heap_make();
+    size_t count = 0;
+    for (unsigned i = 0; i < SLABS; i++)
+        count += slab_drain(producer, CLASS_4096, blocks + count);
+    for (size_t i = 0; i < count; i++)
+        heap_give(consumer, blocks[i]);
+    check_all_gone((struct heap *[]){producer, consumer}, 2);
+}
+END_TEST
+
+START_TEST(a_trim_purges_ownerless_slabs_too_and_leaves_them_on_the_list)
+{
+    struct heap *a = heap_make(), *b = heap_make();
+    size_t count = slab_drain(a, CLASS_4096, blocks);
+    for (size_t i = 0; i < count; i++)
+        memset(blocks[i], 0xEE, 4096);
+    for (size_t i = 0; i < count / 2; i++)
+        heap_give(a, blocks[i]);
+    heap_end(a);
+    heap_use(b);
+    ck_assert_uint_eq(neb_heap_trim(b), count / 2 * 4096);
+    ck_assert_uint_eq(owner_of(blocks[0]), 0);
+    ck_assert_uint_eq(atomic_load(&slab_of(blocks[0])->listed), 1);
+    for (size_t i = 0; i < count; i++)
+        ck_assert(all_bytes_are(blocks[i], 4096, i < count / 2 ? 0 : 0xEE));
+}
+END_TEST
+
+START_TEST(a_tick_sends_what_waits_and_applies_what_came)
+{
+    struct heap *a = heap_make(), *b = heap_make();
+    blocks[0] = heap_take(a, CLASS_4096);
+    heap_give(b, blocks[0]);
+    heap_use(b);
+    for (unsigned i = 0; i < TICK_CALLS; i++)
+        neb_heap_tick(b);
+    ck_assert(neb_inbox_has_batches(&a->inbox));
+    heap_use(a);
+    for (unsigned i = 0; i < TICK_CALLS; i++)
+        neb_heap_tick(a);
+    ck_assert(!neb_inbox_has_batches(&a->inbox));
+}
+END_TEST
+
+/* ---- the same at full speed
+ * ------------------------------------------------------------------------------------------- */
+
+enum { THREADS = 4, SHARED = 256, ROUNDS = 30000 };
+
+static _Atomic(void *) shared[SHARED];
+static uint64_t seeds[THREADS] = {11, 12, 13, 14};
+
+/* Blocks go from thread to thread; each is stamped by who allocates it, and whoever gets it checks the stamp
+ * whole. */
+static void *pass_around(void *argument)
+{
+    uint64_t state = *(const uint64_t *)argument, stamp = state;
+    struct heap *heap = heap_make();
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        unsigned class_index = (unsigned)(unit_random(&state) % 3) * 20 + 4;
+        uint64_t *block = heap_take(heap, class_index);
+        size_t words = neb_size_class[class_index].size / 8;
+        stamp = unit_random(&state);
+        for (size_t word = 0; word < words; word++)
+            block[word] = word == 0 ? class_index : stamp;
+        block = atomic_exchange_explicit(&shared[unit_random(&state) % SHARED], block, memory_order_acq_rel);
+        if (block == NULL)
+            continue;
+        words = neb_size_class[block[0]].size / 8;
+        for (size_t word = 2; word < words; word++)
+            ck_assert_uint_eq(block[word], block[1]);
+        heap_give(heap, block);
+    }
+    neb_heap_end();
+    return NULL;
+}
+
+START_TEST(blocks_passed_between_threads_are_never_handed_out_twice_and_none_is_lost)
+{
+    pthread_t thread[THREADS];
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < THREADS; i++)
+            ck_assert_int_eq(pthread_create(&thread[i], NULL, pass_around, &seeds[i]), 0);
+        for (int i = 0; i < THREADS; i++)
+            ck_assert_int_eq(pthread_join(thread[i], NULL), 0);
+    }
+    struct heap *heap = heap_make();
+    for (unsigned i = 0; i < SHARED; i++)
+        if (shared[i] != NULL)
+            heap_give(heap, shared[i]);
+    heap_flush(heap);
+    ck_assert_uint_eq(neb_chunk_counts().granules_used, 0);
+}
+END_TEST
+
+UNIT_MAIN(
+    "ownership", HOLDS(a_slab_is_detached_with_its_last_free_block_and_claimed_by_the_next_free),
+    HOLDS(every_granule_of_a_large_slab_follows_its_owner),
+    HOLDS(a_batch_for_a_slab_that_a_third_heap_claimed_reaches_it),
+    HOLDS(a_heap_that_ends_applies_its_inbox_first), HOLDS(a_batch_for_a_heap_that_ended_is_given_again),
+    HOLDS(a_batch_for_an_id_that_serves_again_is_applied_by_the_new_thread),
+    HOLDS(partial_slabs_of_a_heap_that_ended_are_found_through_the_list_and_full_ones_through_their_blocks),
+    HOLDS(a_free_claims_a_slab_from_the_list_and_takes_it_off),
+    HOLDS(blocks_in_the_magazine_of_a_slab_that_was_claimed_by_another_go_to_that_one),
+    HOLDS(a_heap_that_only_frees_gives_its_partial_slabs_to_those_that_allocate),
+    HOLDS(a_heap_that_frees_whole_slabs_leaves_none_behind),
+    HOLDS(a_trim_purges_ownerless_slabs_too_and_leaves_them_on_the_list),
+    HOLDS(a_tick_sends_what_waits_and_applies_what_came),
+    HOLDS(blocks_passed_between_threads_are_never_handed_out_twice_and_none_is_lost))

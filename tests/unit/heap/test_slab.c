@@ -1,0 +1,250 @@
+/* heap/slab.h: bits, the bump arena, and pages that go back from between blocks. */
+#include "heap/slab.h"
+#include "os/vm.h"
+#include "unit/unit.h"
+
+enum { BLOCKS_MAX = GRANULE_BYTES / 16 };
+
+static struct slab slab;
+static unsigned char *memory;
+static void *blocks[BLOCKS_MAX];
+
+static size_t block_size(void)
+{
+    return neb_size_class[slab.class_index].size;
+}
+
+/* A slab of this class whose blocks are all handed out, in order. */
+static void slab_begin(unsigned class_index)
+{
+    if (memory == NULL)
+        memory = neb_vm_map_aligned(SLAB_GRANULES_BIG * GRANULE_BYTES, GRANULE_BYTES);
+    neb_slab_init(&slab, memory, class_index, true);
+    for (size_t taken = 0; taken < slab.capacity;) {
+        void *into[7];
+        size_t count = neb_slab_take_fresh(&slab, into, 7);
+        ck_assert(count > 0 && count <= 7);
+        while (count-- > 0)
+            blocks[taken++] = into[count];
+    }
+}
+
+static void give(size_t index)
+{
+    ck_assert_int_eq(neb_slab_give_block(&slab, blocks[index]), SLAB_OK);
+}
+
+START_TEST(fresh_blocks_come_in_ascending_order_and_end_at_the_capacity)
+{
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
+        void *more;
+        slab_begin(class_index);
+        for (size_t i = 0; i < slab.capacity; i++)
+            ck_assert_ptr_eq(blocks[i], memory + i * block_size());
+        ck_assert(!slab_has_free(&slab));
+        ck_assert_uint_eq(neb_slab_take_fresh(&slab, &more, 1), 0);
+        ck_assert_uint_eq(neb_slab_take_bits(&slab, &more, 1), 0);
+    }
+}
+END_TEST
+
+START_TEST(given_blocks_come_back_each_once_in_ascending_order)
+{
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
+        slab_begin(class_index);
+        uint64_t state = class_index;
+        size_t given = 0;
+        static bool is_given[BLOCKS_MAX];
+        memset(is_given, 0, sizeof is_given);
+        for (size_t i = 0; i < slab.capacity; i++) {
+            size_t index = (size_t)(unit_random(&state) % slab.capacity);
+            if (is_given[index])
+                continue;
+            is_given[index] = true;
+            given++;
+            give(index);
+        }
+        ck_assert_uint_eq(slab.free_count, given);
+        const unsigned char *last = NULL;
+        while (given > 0) {
+            void *into[5];
+            size_t count = neb_slab_take_bits(&slab, into, 5);
+            ck_assert_uint_eq(count, given < 5 ? given : 5);
+            given -= count;
+            while (count-- > 0) { /* popped from the end of the array */
+                const unsigned char *block = into[count];
+                ck_assert(last == NULL || block > last);
+                ck_assert(is_given[slab_block_index(&slab, block)]);
+                last = block;
+            }
+        }
+        ck_assert(!slab_has_free(&slab));
+    }
+}
+END_TEST
+
+START_TEST(a_slab_knows_when_all_its_blocks_are_free)
+{
+    neb_slab_init(&slab, neb_vm_map_aligned(GRANULE_BYTES, GRANULE_BYTES), 10, true);
+    void *taken[3];
+    ck_assert(slab_is_unused(&slab));
+    ck_assert_uint_eq(neb_slab_take_fresh(&slab, taken, 3), 3);
+    for (int i = 0; i < 3; i++) {
+        ck_assert(!slab_is_unused(&slab));
+        ck_assert_int_eq(neb_slab_give_block(&slab, taken[i]), SLAB_OK);
+    }
+    ck_assert(slab_is_unused(&slab));
+}
+END_TEST
+
+START_TEST(only_the_beginning_of_a_block_is_one)
+{
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
+        slab_begin(class_index);
+        size_t bytes = (size_t)slab.granules << GRANULE_SHIFT;
+        for (size_t offset = 0; offset < bytes; offset++) {
+            size_t expected = offset % block_size() == 0 && offset / block_size() < slab.capacity
+                                  ? offset / block_size()
+                                  : SIZE_MAX;
+            if (slab_block_index(&slab, memory + offset) != expected)
+                ck_abort_msg("class %u, offset %zu", class_index, offset);
+        }
+        for (size_t i = 0; i < slab.capacity; i++)
+            ck_assert_ptr_eq(slab_block(&slab, i), blocks[i]);
+    }
+}
+END_TEST
+
+START_TEST(what_is_wrong_with_a_pointer_is_told)
+{
+    neb_slab_init(&slab, memory = neb_vm_map_aligned(GRANULE_BYTES, GRANULE_BYTES), 12, true);
+    void *taken[2];
+    ck_assert_uint_eq(neb_slab_take_fresh(&slab, taken, 2), 2);
+    ck_assert_int_eq(neb_slab_look(&slab, taken[0]), SLAB_OK);
+    ck_assert_int_eq(neb_slab_give_block(&slab, taken[0]), SLAB_OK);
+    ck_assert_int_eq(neb_slab_look(&slab, taken[0]), SLAB_ALREADY_FREE);
+    ck_assert_int_eq(neb_slab_give_block(&slab, taken[0]), SLAB_ALREADY_FREE);
+    ck_assert_uint_eq(slab.free_count, 1);
+    ck_assert_int_eq(neb_slab_give_block(&slab, memory + 1), SLAB_NOT_A_BLOCK);
+    ck_assert_int_eq(neb_slab_give_block(&slab, memory + 16), SLAB_NOT_A_BLOCK);
+    ck_assert_int_eq(neb_slab_give_block(&slab, memory + slab.capacity * block_size()), SLAB_NOT_A_BLOCK);
+    ck_assert_int_eq(neb_slab_give_block(&slab, memory + 2 * block_size()), SLAB_NEVER_HANDED);
+    ck_assert_uint_eq(slab.free_count, 1);
+}
+END_TEST
+
+START_TEST(a_used_descriptor_begins_anew)
+{
+    slab_begin(0);
+    for (size_t i = 0; i < slab.capacity; i++)
+        give(i);
+    slab.purged = ~UINT64_C(0);
+    neb_slab_init(&slab, memory, 0, false);
+    ck_assert_uint_eq(slab.free_count, 0);
+    ck_assert_uint_eq(slab.bump, 0);
+    ck_assert_uint_eq(slab.purged, 0);
+    ck_assert(!slab.is_clean);
+    for (size_t i = 0; i < slab.capacity; i++)
+        ck_assert_int_eq(neb_slab_look(&slab, blocks[i]), SLAB_NEVER_HANDED);
+}
+END_TEST
+
+/* ---- purge
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+static unsigned char mark(size_t index)
+{
+    return (unsigned char)(1 + index % 255);
+}
+
+/* Bytes of pages on which no block is in use, as far as blocks were handed out. */
+static size_t purgeable(const bool *is_free, size_t part)
+{
+    size_t size = block_size(), bytes = (size_t)slab.granules << GRANULE_SHIFT, found = 0;
+    for (size_t begin = 0; begin < bytes && begin < slab.bump * size; begin += part) {
+        bool is_used = false;
+        for (size_t i = begin / size; i < slab.bump && i * size < begin + part; i++)
+            is_used |= !is_free[i];
+        found += is_used ? 0 : part;
+    }
+    return found;
+}
+
+static size_t part_size(void)
+{
+    size_t part = ((size_t)slab.granules << GRANULE_SHIFT) / 64;
+    return part > neb_vm_page_size() ? part : neb_vm_page_size();
+}
+
+static void check_purge(unsigned class_index, unsigned kept_of_hundred, uint64_t seed)
+{
+    static bool is_free[BLOCKS_MAX];
+    slab_begin(class_index);
+    for (size_t i = 0; i < slab.capacity; i++)
+        memset(blocks[i], mark(i), block_size());
+    /* Neighbouring blocks share a fate, so that whole pages become free. */
+    size_t together = 1 + part_size() / block_size();
+    for (size_t i = 0; i < slab.capacity; i++) {
+        is_free[i] = i % together == 0 ? unit_random(&seed) % 100 >= kept_of_hundred : is_free[i - 1];
+        if (is_free[i])
+            give(i);
+    }
+    size_t expected = purgeable(is_free, part_size());
+    ck_assert_uint_eq(neb_slab_purge(&slab), expected);
+    ck_assert_uint_eq(neb_slab_purge(&slab), 0); /* they are gone already */
+    for (size_t i = 0; i < slab.capacity; i++)
+        if (!is_free[i])
+            ck_assert_msg(all_bytes_are(blocks[i], block_size(), mark(i)), "class %u, block %zu of %u",
+                          class_index, i, slab.capacity);
+    for (size_t i = 0; i < slab.capacity; i++)
+        if (!is_free[i])
+            give(i);
+    (void)neb_slab_purge(&slab);
+    ck_assert(all_bytes_are(memory, slab.capacity * block_size() / part_size() * part_size(), 0));
+}
+
+START_TEST(pages_without_a_used_block_go_back_and_all_others_keep_their_contents)
+{
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++)
+        for (unsigned kept = 0; kept <= 100; kept += 20)
+            check_purge(class_index, kept, class_index * 1000 + kept);
+}
+END_TEST
+
+START_TEST(a_page_is_given_back_again_after_its_blocks_were_used_again)
+{
+    slab_begin(15); /* 256 bytes */
+    size_t on_a_page = neb_vm_page_size() / 256;
+    for (size_t i = 0; i < on_a_page; i++)
+        give(i);
+    ck_assert_uint_eq(neb_slab_purge(&slab), part_size());
+    void *again[1];
+    ck_assert_uint_eq(neb_slab_take_bits(&slab, again, 1), 1);
+    memset(again[0], 1, 256);
+    ck_assert_uint_eq(neb_slab_purge(&slab), 0);
+    ck_assert_int_eq(neb_slab_give_block(&slab, again[0]), SLAB_OK);
+    ck_assert_uint_eq(neb_slab_purge(&slab), part_size());
+    ck_assert(all_bytes_are(memory, part_size(), 0));
+}
+END_TEST
+
+START_TEST(what_was_never_handed_out_is_not_purged_and_stays_zero)
+{
+    neb_slab_init(&slab, memory = neb_vm_map_aligned(GRANULE_BYTES, GRANULE_BYTES), 15, true);
+    ck_assert_uint_eq(neb_slab_purge(&slab), 0);
+    ck_assert_uint_eq(neb_slab_take_fresh(&slab, blocks, 1), 1);
+    memset(blocks[0], 0xFF, 256);
+    give(0);
+    ck_assert_uint_eq(neb_slab_purge(&slab), part_size());
+    ck_assert(all_bytes_are(memory, GRANULE_BYTES, 0));
+}
+END_TEST
+
+UNIT_MAIN("slab", HOLDS(fresh_blocks_come_in_ascending_order_and_end_at_the_capacity),
+          HOLDS(given_blocks_come_back_each_once_in_ascending_order),
+          HOLDS(a_slab_knows_when_all_its_blocks_are_free), HOLDS(only_the_beginning_of_a_block_is_one),
+          HOLDS(what_is_wrong_with_a_pointer_is_told), HOLDS(a_used_descriptor_begins_anew),
+          HOLDS(pages_without_a_used_block_go_back_and_all_others_keep_their_contents),
+          HOLDS(a_page_is_given_back_again_after_its_blocks_were_used_again),
+          HOLDS(what_was_never_handed_out_is_not_purged_and_stays_zero))
