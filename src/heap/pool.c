@@ -163,6 +163,15 @@ static void slab_release(struct heap *heap, struct slab *slab)
     neb_granules_give(page_map_chunk(slab->base), chunk_granule_of(slab->base), slab->granules);
 }
 
+/* A slab of which no block is out would wait on the list for ever: no free can claim it. */
+static void slab_pass_on(struct heap *heap, struct slab *slab)
+{
+    if (slab_is_unused(slab))
+        slab_release(heap, slab);
+    else
+        slab_abandon(heap, slab);
+}
+
 /* ---- blocks back into slabs ---------------------------------------------------------------------------------------- */
 
 static bool list_is_single(const struct list_node *head)
@@ -197,10 +206,7 @@ static void slab_give(struct heap *heap, struct slab *slab, void *p, const char 
 static void slab_give_and_pass_on(struct heap *heap, struct slab *slab, void *p, const char *call)
 {
     bit_set(heap, slab, p, call);
-    if (slab_is_unused(slab))
-        slab_release(heap, slab);
-    else
-        slab_abandon(heap, slab);
+    slab_pass_on(heap, slab);
 }
 
 /* Brings the block to where its slab's owner of this moment wants it: the bitmap, or an outbox. A batch whose
@@ -279,12 +285,13 @@ static bool is_consumer(const struct pool *pool)
     return pool->streak <= -CONSUMER_FLUSHES && neb_heap_others_exist();
 }
 
+/* All but the one that a refill would take first. */
 static void abandon_partial(struct heap *heap, struct pool *pool)
 {
     if (list_is_empty(&pool->partial))
         return;
     while (!list_is_single(&pool->partial))
-        slab_abandon(heap, LIST_OF(pool->partial.prev, struct slab, node));
+        slab_pass_on(heap, LIST_OF(pool->partial.prev, struct slab, node));
 }
 
 static void pool_flush_half(struct heap *heap, unsigned class_index)
@@ -545,13 +552,8 @@ static bool outbox_is_empty(const struct heap *heap)
 /* A partial slab can be found through the list, a full one through its blocks. */
 static void pool_abandon(struct heap *heap, struct pool *pool)
 {
-    while (!list_is_empty(&pool->partial)) {
-        struct slab *slab = LIST_OF(pool->partial.next, struct slab, node);
-        if (slab_is_unused(slab))
-            slab_release(heap, slab);
-        else
-            slab_abandon(heap, slab);
-    }
+    while (!list_is_empty(&pool->partial))
+        slab_pass_on(heap, LIST_OF(pool->partial.next, struct slab, node));
     while (!list_is_empty(&pool->full))
         slab_detach(LIST_OF(pool->full.next, struct slab, node));
 }

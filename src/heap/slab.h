@@ -6,7 +6,7 @@
  * Invariant  a block at or above bump has no bit; free_count counts the bits; every block is free when
  *            free_count == bump
  * Ownership  base, class, capacity, granules: constant while the slab exists; listed: see pool.c; all else: the
- *            heap that the page map names, or, without owner, whoever holds the lock of the class's list
+ *            heap that the page map names, and nobody while it names none: who wants it claims it first
  * Locks      takes none
  * Failure    none; slab_give_block tells what is wrong with a pointer */
 #ifndef NEB_HEAP_SLAB_H
@@ -76,7 +76,7 @@ enum slab_answer neb_slab_look(const struct slab *slab, const void *p);
 size_t neb_slab_take_bits(struct slab *slab, void **into, size_t count);
 /* Takes up to count blocks from the bump arena, in the same order. Owner only. */
 size_t neb_slab_take_fresh(struct slab *slab, void **into, size_t count);
-/* Gives back the pages on which no block is in use; bytes given. Owner only, or under the list's lock. */
+/* Gives back the pages on which no block is in use; bytes given. Owner only. */
 size_t neb_slab_purge(struct slab *slab);
 
 #endif
