@@ -127,7 +127,7 @@ int main()
     claim_is("calls of the key's destructor for each thread", "%d", key_calls / (TURNS * TOGETHER));
     claim_is("calls of the object's destructor for each thread", "%d", object_calls / (TURNS * TOGETHER));
     claim_holds("every block was what it should be", wrong == 0);
-    claim_at_most("1,000 more threads with such destructors cost", resident_kib() - before, 2048, "KiB");
+    claim_at_most("1,000 more threads with such destructors cost", resident_kib() - before, 8192, "KiB");
     before = resident_kib();
     for (int turn = 0; turn < 200; turn++) {
         void *blocks[200];
@@ -138,7 +138,7 @@ int main()
         }
         std::thread(only_free, blocks, 200).join();
     }
-    claim_at_most("200 threads that only free main's blocks cost", resident_kib() - before, 2048, "KiB");
+    claim_at_most("200 threads that only free main's blocks cost", resident_kib() - before, 8192, "KiB");
     free(handed_over.load());
     claim_holds("the heap works after all that", heap_works(7));
     return 0;
