@@ -981,7 +981,7 @@ NEB_ENGINE_ neb_bump *neb_engine_bump_create(const neb_bump_options *options)
     const neb_ops *ops = neb_engine_ops_();
     if (options == NULL)
         options = &neb_bump_defaults_;
-    size_t usable = 0, bytes = options->initial_bytes == 0 ? NEB_FIRST_BYTES_ : options->initial_bytes;
+    size_t usable = 0, bytes = options->initial_bytes == 0 ? (size_t)NEB_FIRST_BYTES_ : options->initial_bytes;
     bool is_callers = options->memory != NULL;
     if (bytes > (size_t)PTRDIFF_MAX / 2)
         return (neb_bump *)neb_no_memory_();
@@ -1660,7 +1660,7 @@ NEB_ENGINE_ neb_stack *neb_engine_stack_create(const neb_stack_options *options)
     const neb_ops *ops = neb_engine_ops_();
     if (options == NULL)
         options = &neb_stack_defaults_;
-    size_t usable = 0, bytes = options->initial_bytes == 0 ? NEB_FIRST_BYTES_ : options->initial_bytes;
+    size_t usable = 0, bytes = options->initial_bytes == 0 ? (size_t)NEB_FIRST_BYTES_ : options->initial_bytes;
     bool is_callers = options->memory != NULL;
     if (bytes > (size_t)PTRDIFF_MAX / 2)
         return (neb_stack *)neb_no_memory_();
