@@ -7,6 +7,7 @@
 #include "heap/fault.h"
 #include "heap/large.h"
 #include "heap/pool.h"
+#include "heap/upkeep.h"
 #include "os/env.h"
 #include "os/vm.h"
 #include <errno.h>

@@ -8,7 +8,7 @@
 #include "front/stats.h"
 #include "heap/large.h"
 #include "heap/meta.h"
-#include "heap/pool.h"
+#include "heap/upkeep.h"
 #include "os/env.h"
 #include "os/lock.h"
 #include "os/thread.h"

@@ -12,6 +12,7 @@
 #include "heap/chunk.h"
 #include "heap/huge.h"
 #include "heap/pool.h"
+#include "heap/upkeep.h"
 #include "os/env.h"
 #include "os/vm.h"
 #include <errno.h>

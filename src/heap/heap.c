@@ -5,7 +5,7 @@
 
 #include "base/panic.h"
 #include "heap/meta.h"
-#include "heap/pool.h"
+#include "heap/upkeep.h"
 #include "os/env.h"
 #include "os/lock.h"
 #include "os/thread.h"

@@ -1,0 +1,144 @@
+/* upkeep.c - what a heap does besides serving calls; see upkeep.h. */
+#include "heap/upkeep.h"
+
+#include "heap/magazine.h"
+#include "heap/outbox.h"
+#include "heap/owner.h"
+#include "heap/pool.h"
+#include "os/env.h"
+
+static _Atomic uint32_t decay_ms = DECAY_MS_DEFAULT;
+
+static size_t slabs_purge(struct heap *heap, struct pool *pool)
+{
+    size_t given = 0;
+    if (list_is_empty(&pool->partial))
+        return 0;
+    for (struct list_node *node = pool->partial.next, *next; node != &pool->partial; node = next) {
+        struct slab *slab = LIST_OF(node, struct slab, node);
+        next = node->next;
+        if (slab_is_unused(slab))
+            neb_slab_release(heap, slab);
+        else
+            given += neb_slab_purge(slab);
+    }
+    return given;
+}
+
+/* Empties a pool that nobody used for a while: its free memory is worth more elsewhere. */
+static size_t pool_idle(struct heap *heap, unsigned class_index)
+{
+    struct pool *pool = &heap->pool[class_index];
+    if (pool->magazine != NULL) {
+        neb_pool_flush_all(heap, class_index);
+        neb_magazine_destroy(heap, class_index);
+    }
+    return slabs_purge(heap, pool);
+}
+
+static void heap_sweep(struct heap *heap)
+{
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
+        struct pool *pool = &heap->pool[class_index];
+        if (!pool->is_active)
+            (void)pool_idle(heap, class_index);
+        pool->is_active = 0;
+    }
+}
+
+void neb_heap_tick(struct heap *heap)
+{
+    if (NEB_LIKELY(++heap->slow_calls % TICK_CALLS != 0))
+        return;
+    uint32_t now = neb_clock_ms(), decay = neb_heap_decay();
+    neb_heap_empty_outbox(heap);
+    neb_heap_apply_inbox(heap);
+    (void)neb_chunk_decay(now, decay);
+    if (now - heap->swept_ms >= decay) {
+        heap->swept_ms = now;
+        heap_sweep(heap);
+    }
+}
+
+void neb_heap_set_decay(uint32_t ms)
+{
+    atomic_store_explicit(&decay_ms, ms, memory_order_relaxed); /* a number, nothing hangs on it */
+}
+
+uint32_t neb_heap_decay(void)
+{
+    return atomic_load_explicit(&decay_ms, memory_order_relaxed);
+}
+
+/* Slabs without owner are adopted, purged, and put back: no lock is held while the system works. */
+static size_t ownerless_purge(struct heap *heap, unsigned class_index)
+{
+    struct pool *pool = &heap->pool[class_index];
+    uint32_t count = neb_ownerless_count(class_index);
+    size_t given = 0;
+    struct list_node mine;
+    list_init(&mine);
+    while (count-- > 0) {
+        struct slab *slab = neb_slab_adopt(heap, class_index);
+        if (slab == NULL)
+            break;
+        given += neb_slab_purge(slab);
+        list_remove(&slab->node);
+        list_push(&mine, &slab->node);
+    }
+    while (!list_is_empty(&mine)) {
+        struct slab *slab = LIST_OF(mine.next, struct slab, node);
+        list_remove(&slab->node);
+        list_push(&pool->full, &slab->node); /* abandon takes it out of a list */
+        neb_slab_abandon(heap, slab);
+    }
+    return given;
+}
+
+size_t neb_heap_trim(struct heap *heap)
+{
+    size_t given = 0;
+    neb_heap_apply_inbox(heap);
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
+        given += pool_idle(heap, class_index);
+        given += ownerless_purge(heap, class_index);
+    }
+    neb_heap_empty_outbox(heap);
+    return given;
+}
+
+static bool outbox_is_empty(const struct heap *heap)
+{
+    for (unsigned slot = 0; slot < OUTBOX_SLOTS; slot++)
+        if (heap->outbox[slot].batch != NULL)
+            return false;
+    return true;
+}
+
+/* A partial slab can be found through the list, a full one through its blocks. */
+static void pool_abandon(struct heap *heap, struct pool *pool)
+{
+    while (!list_is_empty(&pool->partial))
+        neb_slab_pass_on(heap, LIST_OF(pool->partial.next, struct slab, node));
+    while (!list_is_empty(&pool->full))
+        neb_slab_detach(LIST_OF(pool->full.next, struct slab, node));
+}
+
+/* Nothing that can claim a slab or fill an outbox may stand between the abandoning and the close. */
+void neb_heap_give_up(struct heap *heap)
+{
+    do {
+        do {
+            for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++)
+                if (heap->pool[class_index].magazine != NULL) {
+                    neb_pool_flush_all(heap, class_index);
+                    neb_magazine_destroy(heap, class_index);
+                }
+            neb_heap_apply_inbox(heap);
+            neb_heap_empty_outbox(heap);
+        } while (!outbox_is_empty(heap));
+        for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++)
+            pool_abandon(heap, &heap->pool[class_index]);
+    } while (!neb_inbox_close(&heap->inbox));
+    neb_batches_drop(heap);
+}

@@ -1,0 +1,23 @@
+/* upkeep.h - what a heap does besides serving calls: give back what is idle, and end.
+ *
+ *   tick    every TICK_CALLS slow calls: batches are sent and applied, chunks decay; every decay_ms the pools that were
+ *           not used since are emptied, and the free pages of their slabs purged
+ *   trim    all of that at once
+ *   end     nothing stays stuck in the heap
+ *
+ * Ownership  the heap's thread (or who holds the shared heap's lock); the decay time: any thread
+ * Locks      none of its own */
+#ifndef NEB_HEAP_UPKEEP_H
+#define NEB_HEAP_UPKEEP_H
+
+#include "heap/heap.h"
+
+void neb_heap_tick(struct heap *heap);
+void neb_heap_set_decay(uint32_t decay_ms);
+uint32_t neb_heap_decay(void);
+/* Gives back all that this heap and the ownerless slabs can spare; bytes. */
+size_t neb_heap_trim(struct heap *heap);
+/* The end of the heap's thread. */
+void neb_heap_give_up(struct heap *heap);
+
+#endif
