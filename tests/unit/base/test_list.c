@@ -7,7 +7,7 @@ struct item {
     struct list_node node;
 };
 
-static int number_at(const struct list_node *node)
+static int number_at(struct list_node *node)
 {
     return LIST_OF(node, struct item, node)->number;
 }

@@ -2,6 +2,7 @@
 #include "front/alloc.h"
 #include "front/init.h"
 #include "heap/pool.h"
+#include "heap/upkeep.h"
 #include "unit/unit.h"
 #include <pthread.h>
 #include <stdatomic.h>

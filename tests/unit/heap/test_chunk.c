@@ -6,7 +6,7 @@
 
 static struct granules take(unsigned count)
 {
-    struct granules taken = neb_granules_take(count, GRANULES_SLAB);
+    struct granules taken = neb_granules_take(count, GRANULES_SPARSE);
     ck_assert_ptr_nonnull(taken.chunk);
     ck_assert_uint_eq(taken.count, count);
     ck_assert_uint_le(taken.first + count, CHUNK_GRANULES);

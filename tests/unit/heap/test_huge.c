@@ -101,8 +101,31 @@ START_TEST(the_smallest_kept_mapping_serves_unless_it_wastes_a_quarter)
     ck_assert(give(big) && give(little) && give(middle));
     ck_assert_ptr_eq(neb_large_alloc(9 * MIB + 1, 16, NULL), middle);
     ck_assert_ptr_eq(neb_large_alloc(9 * MIB - GRANULE_BYTES, 16, NULL), little);
-    ck_assert_ptr_ne(neb_large_alloc(9 * MIB, 16, NULL), big); /* a third more */
     ck_assert_uint_eq(neb_large_counts().kept_bytes, 12 * MIB);
+}
+END_TEST
+
+START_TEST(a_kept_mapping_of_another_size_is_cut_or_stretched)
+{
+    bool zeroed = true;
+    unsigned char *p = take(12 * MIB, 16);
+    stamp(p, 12 * MIB, 9);
+    ck_assert(give(p));
+    unsigned char *cut = neb_large_alloc(4 * MIB, 16, &zeroed);
+    ck_assert_ptr_eq(cut, p);
+    ck_assert(!zeroed);
+    ck_assert_uint_eq(usable(cut), 4 * MIB);
+    ck_assert(!is_mapped(p + 4 * MIB) || page_map_load(p + 4 * MIB) == ENTRY_NONE);
+    ck_assert(give(cut));
+    unsigned char *stretched = neb_large_alloc(40 * MIB, 16, &zeroed);
+    ck_assert_uint_eq(usable(stretched), 40 * MIB);
+    ck_assert(!zeroed || all_bytes_are(stretched, 40 * MIB, 0));
+    stamp(stretched, 40 * MIB, 1);
+    struct large_counts counts = neb_large_counts();
+    ck_assert_uint_eq(counts.huge_blocks, 1);
+    ck_assert_uint_eq(counts.huge_bytes, 40 * MIB);
+    ck_assert_uint_eq(counts.kept_bytes, 0);
+    ck_assert(give(stretched));
 }
 END_TEST
 
@@ -240,7 +263,7 @@ END_TEST
 UNIT_MAIN("huge", HOLDS(blocks_are_zero_whole_and_apart), HOLDS(every_alignment_is_served),
           HOLDS(a_freed_mapping_serves_the_next_block_of_its_size),
           HOLDS(the_smallest_kept_mapping_serves_unless_it_wastes_a_quarter),
-          HOLDS(kept_mappings_go_when_they_are_old_or_too_many_or_trimmed),
+          HOLDS(a_kept_mapping_of_another_size_is_cut_or_stretched), HOLDS(kept_mappings_go_when_they_are_old_or_too_many_or_trimmed),
           HOLDS(only_the_beginning_of_a_block_in_use_can_be_freed),
           HOLDS(a_block_shrinks_and_grows_with_its_contents),
           HOLDS(a_block_that_cannot_grow_in_place_moves_without_a_copy),
