@@ -11,7 +11,7 @@
 #include "policy/policy.h"
 
 #define NEB_LINKED 1
-#include <nebmalloc/base.h>
+#include <nebmalloc/private/base.h>
 
 enum { REGIONS_IN_SEGMENT = 1024, SEGMENTS = 4096 };
 enum { REGION_UNUSED, REGION_LIVE, REGION_ENDED };

@@ -1,4 +1,4 @@
-/* scope.c - see scope.h; what scopes do is in the engine (include/nebmalloc/engine.h). */
+/* scope.c - see scope.h; what scopes do is in the engine (include/nebmalloc/private/engine.h). */
 #include "front/scope.h"
 
 #include "front/api.h"

@@ -23,7 +23,7 @@
 #ifndef NEBMALLOC_BUMP_H
 #define NEBMALLOC_BUMP_H
 
-#include <nebmalloc/base.h>
+#include <nebmalloc/private/base.h>
 #include <string.h>
 
 #ifdef __cplusplus
@@ -185,6 +185,6 @@ NEB_API neb_arena_stats neb_bump_stats(const neb_bump *bump)
 }
 #endif
 
-#include <nebmalloc/engine.h>
+#include <nebmalloc/private/engine.h>
 
 #endif

@@ -7,7 +7,7 @@
 #ifndef NEBMALLOC_NEBMALLOC_H
 #define NEBMALLOC_NEBMALLOC_H
 
-#include <nebmalloc/base.h>
+#include <nebmalloc/private/base.h>
 
 #ifdef __cplusplus
 extern "C" {

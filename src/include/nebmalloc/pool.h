@@ -29,7 +29,7 @@
 #ifndef NEBMALLOC_POOL_H
 #define NEBMALLOC_POOL_H
 
-#include <nebmalloc/base.h>
+#include <nebmalloc/private/base.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -251,6 +251,6 @@ NEB_INTERNAL_ neb_pool *neb_pool_create_sized_(size_t bytes, size_t alignment, c
 }
 #endif
 
-#include <nebmalloc/engine.h>
+#include <nebmalloc/private/engine.h>
 
 #endif

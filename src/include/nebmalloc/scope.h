@@ -37,7 +37,7 @@
 #ifndef NEBMALLOC_SCOPE_H
 #define NEBMALLOC_SCOPE_H
 
-#include <nebmalloc/base.h>
+#include <nebmalloc/private/base.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -280,6 +280,6 @@ NEB_INTERNAL_ void neb_scope_cleanup_(neb_scope *const *scope)
 }
 #endif
 
-#include <nebmalloc/engine.h>
+#include <nebmalloc/private/engine.h>
 
 #endif

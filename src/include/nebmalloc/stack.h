@@ -22,7 +22,7 @@
 #ifndef NEBMALLOC_STACK_H
 #define NEBMALLOC_STACK_H
 
-#include <nebmalloc/base.h>
+#include <nebmalloc/private/base.h>
 #include <string.h>
 
 #ifdef __cplusplus
@@ -167,6 +167,6 @@ NEB_API neb_arena_stats neb_stack_stats(const neb_stack *stack)
 }
 #endif
 
-#include <nebmalloc/engine.h>
+#include <nebmalloc/private/engine.h>
 
 #endif
