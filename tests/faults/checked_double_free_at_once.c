@@ -1,0 +1,14 @@
+/* Bug:     a small block is freed twice in a row; the checked library notices at the second free
+ * Says:    nebmalloc: ERROR: free\(0x[0-9a-f]+\): double free: the block is already free
+ * Signal:  SIGABRT
+ * Policy:  checked */
+#include "faults.h"
+
+int main(void)
+{
+    char *p = alloc(100), *q = alloc(100);
+    (void)q;
+    release(p);
+    release(p);
+    return survived();
+}

@@ -1,0 +1,12 @@
+/* Bug:     a local variable is freed
+ * Says:    nebmalloc: ERROR: free\(0x[0-9a-f]+\): invalid pointer: never allocated by this library or already freed; it lies in \[stack\]
+ * Signal:  SIGABRT */
+#include "faults.h"
+
+int main(void)
+{
+    char local[64];
+    memset(local, 0, sizeof local);
+    release(local + 16);
+    return survived();
+}

@@ -1,0 +1,12 @@
+/* Bug:     a large block is resized after it was freed
+ * Says:    nebmalloc: ERROR: realloc\(0x[0-9a-f]+\): invalid pointer: .*already freed.*
+ * Signal:  SIGABRT */
+#include "faults.h"
+
+int main(void)
+{
+    char *p = alloc(100000);
+    release(p);
+    hide(realloc(hide(p), 200000));
+    return survived();
+}
