@@ -5,6 +5,7 @@
 #include "front/region.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
+#include "os/env.h"
 #include "os/lock.h"
 #include "os/thread.h"
 
@@ -12,6 +13,7 @@ struct scope_state {
     neb_thread thread; /* what the engine knows of */
     neb_segment *cache;
     size_t cache_bytes;
+    uint32_t shrunk_ms;
     neb_scope *ambient;       /* malloc comes from it */
     bool is_busy;             /* inside the ambient scope: a signal handler stays out */
     struct scope_state *next; /* among those without thread */
@@ -91,6 +93,17 @@ void *neb_scope_memory_take(size_t bytes, size_t *got)
     return neb_region_take(bytes, got, NEB_KIND_SCOPE_);
 }
 
+/* Above the larger bound at once, above the smaller one after a while. */
+static NEB_COLD void cache_decay(struct scope_state *state)
+{
+    (void)cache_shrink(state, SCOPE_CACHE_BYTES_MAX, SCOPE_CACHE_GIVES);
+    uint32_t now = neb_clock_ms();
+    if (now - state->shrunk_ms < SCOPE_CACHE_MS)
+        return;
+    state->shrunk_ms = now;
+    (void)cache_shrink(state, SCOPE_CACHE_BYTES, SCOPE_CACHE_GIVES);
+}
+
 /* O(1) however many there are; only the checked policy looks at each. */
 void neb_scope_segments_give(neb_segment *newest, neb_segment *oldest, size_t count, size_t bytes)
 {
@@ -105,7 +118,8 @@ void neb_scope_segments_give(neb_segment *newest, neb_segment *oldest, size_t co
     oldest->older = state->cache;
     state->cache = newest;
     state->cache_bytes += bytes;
-    (void)cache_shrink(state, SCOPE_CACHE_BYTES, SCOPE_CACHE_GIVES);
+    if (state->cache_bytes > SCOPE_CACHE_BYTES)
+        cache_decay(state);
 }
 
 size_t neb_scope_trim(void)

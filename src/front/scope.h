@@ -2,8 +2,8 @@
  *
  *   thread state:  innermost scope, structs for the next ones, a few segments for reuse (cache)
  *
- * Leaving a scope moves all its segments to the thread's cache at once; what is too much there goes back a few pieces
- * at each call. An ambient scope sets the thread's heap aside, so that every malloc takes the slow path, which comes
+ * Leaving a scope moves all its segments to the thread's cache at once; what is too much there goes back later, a few
+ * pieces at a call. An ambient scope sets the thread's heap aside, so that every malloc takes the slow path, which comes
  * here: the fast path has nothing to test.
  *
  * Ownership  a state: its thread; states without thread: LOCK_REGION
@@ -19,7 +19,9 @@ enum {
     SCOPE_CACHE_LOOKS = 4,         /* segments looked at for one that is large enough */
     SCOPE_QUARANTINE_REGIONS = 1024 /* checked policy: regions of ended scopes that are kept out of reach */
 };
-#define SCOPE_CACHE_BYTES ((size_t)4 << 20)       /* a thread keeps that much for its next scopes */
+#define SCOPE_CACHE_BYTES ((size_t)4 << 20)       /* a thread keeps that much for its next scopes, */
+#define SCOPE_CACHE_BYTES_MAX ((size_t)64 << 20)  /* and that much for SCOPE_CACHE_MS: faulting pages in again and again */
+#define SCOPE_CACHE_MS 100u                       /* costs more than all else a scope does */
 #define SCOPE_QUARANTINE_BYTES ((size_t)256 << 20) /* address space, not memory */
 
 /* A block from this thread's ambient scope; NULL: no memory. *is_ordinary: there is none, or a signal handler interrupted
