@@ -36,6 +36,18 @@ static size_t cache_shrink(struct scope_state *state, size_t bytes_max, size_t c
     return given;
 }
 
+/* The segment in which outermost scopes begin; none is open. */
+static size_t root_give(struct scope_state *state)
+{
+    neb_segment *root = state->thread.root;
+    if (root == NULL)
+        return 0;
+    size_t bytes = root->bytes;
+    state->thread.root = NULL;
+    neb_region_give(root);
+    return bytes;
+}
+
 /* The end of a thread: scopes that it left open end too, and its cache goes back. The state serves the next thread. */
 static void thread_end(void)
 {
@@ -44,6 +56,7 @@ static void thread_end(void)
         return;
     neb_engine_end_all(&state->thread);
     (void)cache_shrink(state, 0, SIZE_MAX);
+    (void)root_give(state);
     own = NULL;
     neb_lock_take(&neb_locks[LOCK_REGION]);
     state->next = unused;
@@ -124,7 +137,10 @@ void neb_scope_segments_give(neb_segment *newest, neb_segment *oldest, size_t co
 
 size_t neb_scope_trim(void)
 {
-    return own == NULL ? 0 : cache_shrink(own, 0, SIZE_MAX);
+    if (own == NULL)
+        return 0;
+    size_t given = cache_shrink(own, 0, SIZE_MAX);
+    return own->thread.innermost == NULL ? given + root_give(own) : given;
 }
 
 /* ---- ambient scopes ---------------------------------------------------------------------------------------------------- */

@@ -39,6 +39,7 @@
 #define NEB_INTERNAL_ static inline __attribute__((unused))
 #define NEB_ENGINE_ __attribute__((unused)) static
 #define NEB_LIKELY_(x) __builtin_expect(!!(x), 1)
+#define NEB_UNLIKELY_(x) __builtin_expect(!!(x), 0)
 
 #if defined(__has_feature)
 #define NEB_HAS_FEATURE_(x) __has_feature(x)
@@ -90,7 +91,7 @@ typedef struct neb_mark {
 typedef struct neb_arena_stats {
     size_t used_bytes;      /* between start and top, padding included */
     size_t used_bytes_peak; /* most that was seen when usage went down or a segment was added */
-    size_t reserved_bytes;  /* segments in use */
+    size_t reserved_bytes;  /* segments in use; a scope begins in the room of the one around it, which is not counted */
     size_t kept_bytes;      /* segments that wait for reuse (bump arenas and stacks) */
     size_t segments;
     uint64_t slow_allocs;   /* calls that did not fit the window; in checked and tool modes: all; NEB_BUMP_SHARED: 0 */
@@ -169,6 +170,8 @@ struct neb_thread {
     neb_segment *blocks;  /* in which these structs lie */
     uint64_t serial;      /* tells threads apart in messages */
     uint64_t scopes;      /* entered so far */
+    neb_segment *root;    /* whose room the outermost scope begins with, so that small ones take no segment */
+    unsigned char *root_cur, *root_end;
 };
 
 /* Begins every piece of memory that an arena has. */

@@ -78,6 +78,7 @@ NEB_ENGINE_ void neb_fallback_thread_end_(void *value)
         free(block);
     }
     neb_fallback_thread_1 = NULL;
+    free(thread->root);
     free(thread);
 }
 

@@ -24,6 +24,25 @@ NEB_ENGINE_ bool neb_scopes_make_(neb_thread *thread, const neb_ops *ops)
     return true;
 }
 
+/* The outermost scope begins in a segment that stays with the thread. */
+NEB_ENGINE_ void neb_scope_begin_in_root_(neb_scope *scope, neb_thread *thread)
+{
+    neb_arena *mine = &scope->arena;
+    if ((mine->flags & NEB_ARENA_SLOW_) != 0)
+        return;
+    if (NEB_UNLIKELY_(thread->root == NULL)) {
+        size_t got = 0;
+        thread->root = (neb_segment *)mine->ops->memory_take(NEB_FIRST_BYTES_, &got, NEB_KIND_SCOPE_);
+        if (thread->root == NULL)
+            return; /* an allocation will ask again */
+        thread->root->bytes = got;
+        thread->root_cur = neb_segment_data_(thread->root, mine);
+        thread->root_end = neb_segment_end_(thread->root, mine);
+    }
+    mine->cur = thread->root_cur;
+    mine->end = mine->tail_end = thread->root_end;
+}
+
 /* Lends the outer scope's spare tail, or its current one, to a scope that begins. */
 NEB_ENGINE_ void neb_scope_borrow_(neb_scope *scope, neb_scope *outer)
 {
@@ -76,7 +95,9 @@ NEB_ENGINE_ neb_scope *neb_engine_scope_enter(const char *name, unsigned flags)
     scope->flags = flags;
     scope->state = NEB_SCOPE_OPEN_;
     thread->innermost = scope;
-    if (outer != NULL)
+    if (outer == NULL)
+        neb_scope_begin_in_root_(scope, thread);
+    else
         neb_scope_borrow_(scope, outer);
     if ((flags & NEB_SCOPE_AMBIENT) != 0)
         ops->ambient(scope);
