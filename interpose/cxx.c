@@ -54,19 +54,20 @@ static NEB_COLD void *new_slow(size_t size, size_t alignment)
     }
 }
 
-/* The nothrow forms call the handler too. It may throw, which in C++ ends in NULL and here, without a catch, passes
- * on to the caller; libstdc++'s own form is asked for then. */
-static NEB_COLD void *new_nothrow_slow(size_t size, size_t alignment)
+/* The nothrow forms call the handler too, and it may throw, which C cannot catch. So when memory is short the C++
+ * library's own form takes over: it tries the throwing form, which is ours, and turns every exception into NULL. */
+static NEB_COLD void *new_nothrow_slow(size_t size, size_t alignment, const void *nothrow)
 {
-    for (;;) {
-        void *block = neb_allocate(size, alignment);
-        if (block != NULL)
-            return block;
-        new_handler handler = current_handler();
-        if (handler == NULL)
-            return NULL;
-        handler();
-    }
+    void *block = neb_allocate(size, alignment);
+    if (block != NULL)
+        return block;
+    void *(*plain)(size_t, const void *) = NULL;
+    void *(*aligned)(size_t, size_t, const void *) = NULL;
+    if (alignment <= 16)
+        *(void **)(void *)&plain = dlsym(RTLD_NEXT, "_ZnwmRKSt9nothrow_t");
+    else
+        *(void **)(void *)&aligned = dlsym(RTLD_NEXT, "_ZnwmSt11align_val_tRKSt9nothrow_t");
+    return plain != NULL ? plain(size, nothrow) : aligned != NULL ? aligned(size, alignment, nothrow) : NULL;
 }
 
 NEB_INLINE void *new_plain(size_t size)
@@ -92,10 +93,10 @@ NEB_INLINE void *new_plain(size_t size)
 /* new(size), new(size, nothrow), new(size, align), new(size, align, nothrow) */
 PAIR(void *, _Znwm, _Znam, (size_t size), return new_plain(size))
 PAIR(void *, _ZnwmRKSt9nothrow_t, _ZnamRKSt9nothrow_t, (size_t size, const void *nothrow),
-     (void)nothrow; return new_nothrow_slow(size, 16))
+     return new_nothrow_slow(size, 16, nothrow))
 PAIR(void *, _ZnwmSt11align_val_t, _ZnamSt11align_val_t, (size_t size, size_t alignment), return new_slow(size, alignment))
 PAIR(void *, _ZnwmSt11align_val_tRKSt9nothrow_t, _ZnamSt11align_val_tRKSt9nothrow_t,
-     (size_t size, size_t alignment, const void *nothrow), (void)nothrow; return new_nothrow_slow(size, alignment))
+     (size_t size, size_t alignment, const void *nothrow), return new_nothrow_slow(size, alignment, nothrow))
 
 /* delete(p), (p, nothrow), (p, size), (p, align), (p, align, nothrow), (p, size, align) */
 PAIR(void, _ZdlPv, _ZdaPv, (void *p), neb_free(p))

@@ -14,6 +14,13 @@ void neb_text_bytes(struct text *text, const char *bytes, size_t count)
     text->data[text->length] = '\0';
 }
 
+void neb_text_end_line(struct text *text)
+{
+    if (text->length + 1 == text->capacity)
+        text->length--;
+    neb_text_bytes(text, "\n", 1);
+}
+
 static size_t string_length(const char *string)
 {
     size_t length = 0;

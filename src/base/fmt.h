@@ -17,6 +17,8 @@ void neb_text_string(struct text *text, const char *string);
 void neb_text_bytes(struct text *text, const char *bytes, size_t count);
 void neb_text_decimal(struct text *text, uint64_t value);
 void neb_text_hex(struct text *text, uint64_t value); /* with 0x */
+/* A newline, for which there is always room: it takes the place of the last character if it has to. */
+void neb_text_end_line(struct text *text);
 /* Right-aligned in width columns. */
 void neb_text_decimal_padded(struct text *text, uint64_t value, unsigned width);
 void neb_text_string_padded(struct text *text, const char *string, unsigned width);

@@ -131,6 +131,8 @@ static void *zero_alloc(size_t size)
     unsigned class_index = size_class_of(size);
     struct heap *heap = neb_heap_enter();
     void *block = *heap->bin[class_index].top == NULL ? neb_pool_take_zero(heap, class_index) : NULL;
+    if (POLICY_COUNT && block != NULL)
+        counter_add(&heap->pool[class_index].counts.allocs, 1);
     neb_heap_leave(heap);
     return block;
 }
@@ -262,10 +264,10 @@ static NEB_COLD void *realloc_region(void *p, size_t size, uint32_t entry)
     return resized != NULL ? resized : realloc_by_copy(p, neb_region_size(p), size, entry);
 }
 
-/* Stays where it is while at least half of the block is used. */
+/* Stays where it is while at least half of the block is used, or there is nothing smaller. */
 static bool fits_in_place(size_t old_size, size_t size)
 {
-    return size <= old_size && size >= old_size / 2;
+    return size <= old_size && (size >= old_size / 2 || old_size == neb_size_class[0].size);
 }
 
 void *neb_realloc(void *p, size_t size)

@@ -46,7 +46,7 @@ static bool number_parse(struct word word, uint64_t *value)
 static void complain(struct word key, struct word value, const struct option *option)
 {
     char buffer[384];
-    struct text text = neb_text_in(buffer, sizeof buffer - 1);
+    struct text text = neb_text_in(buffer, sizeof buffer);
     neb_text_string(&text, "nebmalloc: NEBMALLOC: ");
     if (option == NULL) {
         neb_text_string(&text, "unknown option '");
@@ -63,11 +63,11 @@ static void complain(struct word key, struct word value, const struct option *op
         neb_text_string(&text, "; using ");
         neb_text_decimal(&text, option->default_value);
     }
-    neb_text_string(&text, "\n");
+    neb_text_end_line(&text);
     neb_os_write(2, text.data, text.length);
 }
 
-/* A key alone switches on. */
+/* A key alone switches on. A wrong value takes a right one before it back: what is said is what is used. */
 static void assignment_parse(const char **text, uint64_t values[OPTION_COUNT])
 {
     struct word key = word_until(text, "=,"), value = {"1", 1};
@@ -77,10 +77,13 @@ static void assignment_parse(const char **text, uint64_t values[OPTION_COUNT])
     }
     const struct option *option = option_find(key);
     uint64_t number;
-    if (option != NULL && number_parse(value, &number) && number >= option->min && number <= option->max)
+    bool is_right = option != NULL && number_parse(value, &number) && number >= option->min && number <= option->max;
+    if (is_right)
         values[option - neb_options] = number;
     else if (option != NULL || key.length > 0)
         complain(key, value, option);
+    if (option != NULL && !is_right)
+        values[option - neb_options] = option->default_value;
 }
 
 static void help_print(void)

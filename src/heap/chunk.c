@@ -299,7 +299,7 @@ static size_t chunk_clean(struct chunk *chunk)
     return (size_t)bits_count(cleaned) << GRANULE_SHIFT;
 }
 
-bool neb_chunk_decay(uint32_t now_ms, uint32_t decay_ms)
+static bool oldest_decay(uint32_t now_ms, uint32_t decay_ms)
 {
     neb_lock_take(&neb_locks[LOCK_CHUNK]);
     struct chunk *oldest = list_is_empty(&dirty) ? NULL : LIST_OF(dirty.prev, struct chunk, dirty_node);
@@ -309,6 +309,14 @@ bool neb_chunk_decay(uint32_t now_ms, uint32_t decay_ms)
     }
     (void)chunk_clean(oldest);
     return true;
+}
+
+bool neb_chunk_decay(uint32_t now_ms, uint32_t decay_ms)
+{
+    unsigned done = 0;
+    while (done < DECAY_CHUNKS_MAX && oldest_decay(now_ms, decay_ms))
+        done++;
+    return done > 0;
 }
 
 /* A chunk whose pages the system does not take back goes to the front of the list: each is tried once. */

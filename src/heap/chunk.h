@@ -64,7 +64,8 @@ void neb_granules_give(struct chunk *chunk, unsigned first, unsigned count);
 /* Takes the granules behind a run too, if they are free. */
 bool neb_granules_extend(struct chunk *chunk, unsigned first, unsigned count, unsigned new_count);
 
-/* Gives back pages that have been free since before now - decay; at most one chunk's. False: nothing was due. */
+/* Gives back pages that have been free since before now - decay, of DECAY_CHUNKS_MAX chunks at the most. False: nothing was
+ * due. */
 bool neb_chunk_decay(uint32_t now_ms, uint32_t decay_ms);
 /* Gives back every free page; bytes given. */
 size_t neb_chunk_trim(void);

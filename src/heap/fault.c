@@ -23,10 +23,7 @@ static void message_begin(struct message *message, const char *call, const void 
 
 static void message_write(struct message *message)
 {
-    /* A message that fills the buffer still ends its line. */
-    if (message->text.length + 2 > sizeof message->buffer)
-        message->text.length -= 2;
-    neb_text_string(&message->text, "\n");
+    neb_text_end_line(&message->text);
     neb_os_write(2, message->text.data, message->text.length);
 }
 

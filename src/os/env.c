@@ -45,7 +45,7 @@ void neb_os_complain(const char *what)
     struct text text = neb_text_in(buffer, sizeof buffer);
     neb_text_string(&text, "nebmalloc: ");
     neb_text_string(&text, what);
-    neb_text_string(&text, "\n");
+    neb_text_end_line(&text);
     neb_os_write(STDERR_FILENO, text.data, text.length);
 }
 
@@ -76,7 +76,8 @@ _Noreturn NEB_COLD void neb_panic(const char *file, int line, const char *what)
     neb_text_string(&text, file);
     neb_text_string(&text, ":");
     neb_text_decimal(&text, (uint64_t)line);
-    neb_text_string(&text, ")\n");
+    neb_text_string(&text, ")");
+    neb_text_end_line(&text);
     neb_os_write(STDERR_FILENO, text.data, text.length);
     neb_os_abort();
 }

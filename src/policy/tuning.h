@@ -93,7 +93,8 @@ enum {
     /* Slow calls that a thread may make in the shared heap before it gets a heap: threads that allocate a block
      * or two (1,500 of them with one block each) never touch pages of their own. */
     YOUNG_CALLS = 8,
-    TICK_CALLS = 64,    /* slow calls between two looks at the clock */
+    TICK_CALLS = 16,    /* slow calls between two looks at the clock, which takes some 20 ns */
+    DECAY_CHUNKS_MAX = 16, /* chunks purged at one tick: 64 MiB take some ms */
     HEAP_ID_BITS = 19,  /* of a page-map entry: half a million threads at a time */
     HEAP_SEGMENT = 512  /* heaps in a segment of the table from ids to heaps */
 };
