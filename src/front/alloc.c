@@ -54,16 +54,22 @@ static void *large_alloc(size_t size, size_t alignment, bool *zeroed)
     return neb_large_alloc(size == 0 ? 1 : size, alignment, zeroed);
 }
 
+static void *heap_alloc_once(size_t size, size_t alignment, bool *zeroed)
+{
+    unsigned class_index = alignment <= 16 ? (size <= SMALL_MAX ? size_class_of(size) : CLASS_COUNT)
+                                           : neb_size_class_aligned(size, alignment);
+    return class_index < CLASS_COUNT ? small_alloc(class_index) : large_alloc(size, alignment, zeroed);
+}
+
+/* When the system has no more, what is kept for reuse may be what is missing. */
 static void *heap_alloc(size_t size, size_t alignment, bool *zeroed)
 {
     int saved = errno;
-    unsigned class_index = alignment <= 16 ? (size <= SMALL_MAX ? size_class_of(size) : CLASS_COUNT)
-                                           : neb_size_class_aligned(size, alignment);
-    void *block;
-    if (class_index < CLASS_COUNT)
-        block = small_alloc(class_index);
-    else
-        block = large_alloc(size, alignment, zeroed);
+    void *block = heap_alloc_once(size, alignment, zeroed);
+    if (NEB_UNLIKELY(block == NULL)) {
+        (void)neb_trim();
+        block = heap_alloc_once(size, alignment, zeroed);
+    }
     errno = saved;
     return block;
 }

@@ -320,7 +320,7 @@ bool neb_chunk_decay(uint32_t now_ms, uint32_t decay_ms)
 }
 
 /* A chunk whose pages the system does not take back goes to the front of the list: each is tried once. */
-size_t neb_chunk_trim(void)
+static size_t purge_all(void)
 {
     size_t given = 0;
     for (size_t left = neb_chunk_counts().chunks; left > 0; left--) {
@@ -331,6 +331,26 @@ size_t neb_chunk_trim(void)
         }
         given += chunk_clean(LIST_OF(dirty.prev, struct chunk, dirty_node));
     }
+    return given;
+}
+
+/* Whole free chunks are address space that something else may need. */
+static void unmap_all(void)
+{
+    for (size_t left = neb_chunk_counts().chunks; left > 0; left--) {
+        neb_lock_take(&neb_locks[LOCK_CHUNK]);
+        if (list_is_empty(&by_run[CHUNK_GRANULES])) {
+            neb_lock_give(&neb_locks[LOCK_CHUNK]);
+            return;
+        }
+        chunk_remove(LIST_OF(by_run[CHUNK_GRANULES].prev, struct chunk, node));
+    }
+}
+
+size_t neb_chunk_trim(void)
+{
+    size_t given = purge_all();
+    unmap_all();
     return given;
 }
 

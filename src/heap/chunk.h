@@ -67,7 +67,7 @@ bool neb_granules_extend(struct chunk *chunk, unsigned first, unsigned count, un
 /* Gives back pages that have been free since before now - decay, of DECAY_CHUNKS_MAX chunks at the most. False: nothing was
  * due. */
 bool neb_chunk_decay(uint32_t now_ms, uint32_t decay_ms);
-/* Gives back every free page; bytes given. */
+/* Gives back every free page, and the address space of whole free chunks; bytes given. */
 size_t neb_chunk_trim(void);
 
 struct chunk_counts {
