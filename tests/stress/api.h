@@ -16,6 +16,9 @@
 
 extern char **environ;
 
+/* Rounds of a thread's destructors that use the allocator. A sanitizer takes a thread's state away in the
+ * fourth, where a heap that was made in the third would still be given up. */
+enum { API_LATE_ROUNDS = 2 };
 #define API_NAME "core " POLICY_NAME
 #define api_malloc neb_malloc
 #define api_calloc neb_calloc
@@ -54,6 +57,7 @@ static inline bool api_is_from(const char *library)
 #include <stdlib.h>
 #include <string.h>
 
+enum { API_LATE_ROUNDS = 4 }; /* all of them: the last one comes after the heap was given up */
 #define API_NAME "malloc"
 #define api_malloc malloc
 #define api_calloc calloc

@@ -34,7 +34,7 @@ enum {
     QUEUE_SLOTS = 256,
     CHILD_STEPS = 400,   /* what a forked child does before it exits */
     CHILD_SECONDS = 300, /* a child that still runs then hangs */
-    LATE_ROUNDS = 3 /* rounds of thread destructors that use the allocator: its own end is in the third */
+    LATE_ROUNDS = API_LATE_ROUNDS
 };
 
 /* What is done how often: shares, not percent. */

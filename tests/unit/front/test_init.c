@@ -54,6 +54,48 @@ START_TEST(heaps_of_threads_that_ended_serve_again)
 }
 END_TEST
 
+static pthread_key_t late_key;
+static char rounds[8]; /* the address of an element is the number of a round */
+static int late_round; /* in which round of its destructors the next thread allocates first */
+
+static void allocate_late(void *value)
+{
+    char *round = value;
+    if (round == rounds + late_round)
+        (void)allocate(NULL);
+    else
+        (void)pthread_setspecific(late_key, round + 1);
+}
+
+static void *end_with_allocations(void *first)
+{
+    (void)pthread_setspecific(late_key, first);
+    return NULL;
+}
+
+/* A thread that never allocated before its destructors run gets its heap there; it must be given up as well.
+ */
+START_TEST(heaps_made_while_a_thread_ends_serve_again)
+{
+    neb_init(NULL);
+    neb_free(neb_malloc(1));
+    ck_assert_int_eq(pthread_key_create(&late_key, allocate_late), 0);
+    for (int round = 1; round <= 2; round++) {
+        uint32_t bound = 0;
+        late_round = round;
+        for (int i = 0; i < 50; i++) {
+            pthread_t thread;
+            ck_assert_int_eq(pthread_create(&thread, NULL, end_with_allocations, rounds + 1), 0);
+            ck_assert_int_eq(pthread_join(thread, NULL), 0);
+            if (i == 0)
+                bound = neb_heap_id_bound();
+        }
+        ck_assert_msg(neb_heap_id_bound() == bound, "%u heaps were lost in round %d",
+                      neb_heap_id_bound() - bound, round);
+    }
+}
+END_TEST
+
 static _Atomic bool is_over;
 
 static void *allocate_until_it_is_over(void *unused)
@@ -106,4 +148,5 @@ END_TEST
 
 UNIT_MAIN("init", HOLDS(options_of_the_environment_are_applied_once),
           HOLDS(without_the_variable_defaults_hold), HOLDS(heaps_of_threads_that_ended_serve_again),
+          HOLDS(heaps_made_while_a_thread_ends_serve_again),
           HOLDS(the_child_of_a_threaded_process_can_allocate_and_free))
