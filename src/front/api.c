@@ -22,10 +22,20 @@ static void *memory_take(size_t bytes, size_t *got, unsigned kind)
     return memory;
 }
 
+/* What a tool was told about objects must not stay when the memory serves others; regions know how long they are. */
+static void tools_forget(neb_segment *newest, size_t count)
+{
+    for (neb_segment *older; count-- > 0; newest = older) {
+        older = newest->older;
+        neb_tool_own_(newest + 1, newest->bytes - sizeof *newest);
+    }
+}
+
 static void memory_give(void *memory, size_t bytes)
 {
-    (void)bytes; /* the region knows */
     int saved = errno;
+    if (neb_tool_watches_())
+        neb_tool_own_(memory, bytes);
     neb_region_give(memory);
     errno = saved;
 }
@@ -34,6 +44,8 @@ static void segments_give(neb_segment *newest, neb_segment *oldest, size_t count
 {
     (void)kind; /* scopes alone don't keep their segments themselves */
     int saved = errno;
+    if (neb_tool_watches_())
+        tools_forget(newest, count);
     neb_scope_segments_give(newest, oldest, count, bytes);
     errno = saved;
 }

@@ -70,6 +70,33 @@ def expect(label, program, preload, expected):
     return not good
 
 
+# What a binding for another language does: names looked up in the process, no header.
+FOREIGN = """
+import ctypes
+lib = ctypes.CDLL(None)
+pointer = ctypes.c_void_p
+for name in ("neb_scope_enter", "neb_scope_alloc", "neb_scope_strdup", "neb_bump_create", "neb_bump_alloc", "neb_version"):
+    getattr(lib, name).restype = pointer
+scope = pointer(lib.neb_scope_enter(b"python"))
+text = lib.neb_scope_strdup(scope, b"text")
+assert ctypes.string_at(text) == b"text" and lib.neb_scope_alloc(scope, ctypes.c_size_t(100)) > text
+lib.neb_scope_leave(scope)
+arena = pointer(lib.neb_bump_create(None))
+first, second = lib.neb_bump_alloc(arena, ctypes.c_size_t(64)), lib.neb_bump_alloc(arena, ctypes.c_size_t(64))
+assert second == first + 64 or b"checked" in ctypes.string_at(lib.neb_version())
+lib.neb_bump_destroy(arena)
+print(ctypes.string_at(lib.neb_version()).decode())
+"""
+
+
+def foreign(label, library, expected):
+    result = run([sys.executable, "-c", FOREIGN], LD_PRELOAD=str(library))
+    good = result.returncode == 0 and result.stdout.strip().endswith(expected)
+    if not good:
+        print(f"{label}: expected '{expected}', got {result.stdout!r} {result.stderr[-500:]!r} (exit {result.returncode})")
+    return not good
+
+
 def linking(include, release, checked, pc=None):
     failures = done = 0
     release, checked = pathlib.Path(release).resolve(), pathlib.Path(checked).resolve()
@@ -107,6 +134,9 @@ def linking(include, release, checked, pc=None):
             failures += expect(f"{compiler}, linked", program, None, "release")
             failures += expect(f"{compiler}, linked, checked preloaded", program, checked, "checked")
             done += 2
+    failures += foreign("python, preloaded", release, "release")
+    failures += foreign("python, checked preloaded", checked, "checked")
+    done += 2
     print(f"{done - failures} of {done} programs run on what they should")
     return failures
 

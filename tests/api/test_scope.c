@@ -94,7 +94,8 @@ static void the_last_object_grows_in_place_others_move(void)
 {
     NEB_SCOPE(scope);
     char *p = neb_scope_strdup(scope, "hello"), *grown = neb_scope_resize(scope, p, 500);
-    CLAIM(neb_is_active() == false || p == grown || strstr(neb_version(), "checked") != NULL);
+    bool is_watched = NEB_ASAN_ || NEB_MSAN_ || strstr(neb_version(), "checked") != NULL; /* there objects lie apart */
+    CLAIM(p == grown || is_watched);
     CLAIM(strcmp(grown, "hello") == 0 && neb_scope_size(scope, grown) == 500);
     char *other = neb_scope_strdup(scope, "other"), *moved = neb_scope_resize(scope, grown, 1000);
     CLAIM(moved != grown && strcmp(moved, "hello") == 0 && strcmp(other, "other") == 0);
