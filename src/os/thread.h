@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-/* Once, from a constructor: hook runs in each thread that called neb_thread_watch, in the last round but one
- * of its destructors, so that destructors of other libraries still find a heap. False: threads can't be watched. */
+/* Once, from a constructor: hook runs in each thread that called neb_thread_watch, in the second round of
+ * its destructors, so that destructors of other libraries still find a heap. False: threads can't be watched. */
 bool neb_thread_watch_init(void (*hook)(void));
 /* Asks that the calling thread's end be told. Does not allocate. False: it won't be. */
 bool neb_thread_watch(void);
