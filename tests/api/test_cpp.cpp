@@ -47,6 +47,24 @@ static void exceptions_leave_scopes()
     CLAIM(caught && alive == 0 && neb_scope_innermost() == outer.get() && strcmp(kept, "kept") == 0);
 }
 
+static void throw_through_the_macro()
+{
+    NEB_SCOPE(scope);
+    CLAIM(neb_scope_alloc(scope, 10) != nullptr);
+    throw 5;
+}
+
+static void exceptions_leave_the_macros_scope_too()
+{
+    bool caught = false;
+    try {
+        throw_through_the_macro();
+    } catch (int five) {
+        caught = five == 5;
+    }
+    CLAIM(caught && neb_scope_innermost() == nullptr);
+}
+
 static void containers_live_in_scopes()
 {
     neb::scope scope("containers");
@@ -155,6 +173,7 @@ static void object_pools_construct_and_destroy()
 int main()
 {
     RUN(exceptions_leave_scopes);
+    RUN(exceptions_leave_the_macros_scope_too);
     RUN(containers_live_in_scopes);
     RUN(objects_in_scopes_are_destroyed_backwards);
     RUN(arenas_are_resources);

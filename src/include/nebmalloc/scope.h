@@ -31,7 +31,9 @@
  *             the fallback cannot know. Freeing the same object twice is an error and says so
  * longjmp     neb_scope_leave_inner(outer) after setjmp has returned again leaves every scope that the jump skipped: no
  *             scope lives in a stack frame, so nothing is read that is gone. Deferred calls run then
- * exceptions  use neb::scope of nebmalloc.hpp, whose destructor leaves; or -fexceptions, with which NEB_SCOPE does too
+ * exceptions  use neb::scope of nebmalloc.hpp, whose destructor leaves; NEB_SCOPE leaves too, in C++ and in C code that is
+ *             compiled with -fexceptions
+ * signals     a handler must not use scopes of the thread that it interrupts; malloc in a handler is safe, ambient or not
  * Source      regions after Tofte and Talpin; mark and release as in Pascal; the two alternating stacks are known from
  *             game engines ("scratch arenas"); a lent tail for each level is what makes any depth right */
 #ifndef NEBMALLOC_SCOPE_H
