@@ -108,7 +108,9 @@ void *neb_vm_reserve_aligned(size_t bytes, size_t alignment)
 
 bool neb_vm_commit(void *base, size_t bytes)
 {
-    if (mprotect(base, bytes, PROT_READ | PROT_WRITE) != 0)
+    /* Where a sandbox refuses to change protections, a new mapping takes the reserved one's place. */
+    if (mprotect(base, bytes, PROT_READ | PROT_WRITE) != 0 &&
+        mmap(base, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
         return false;
     count_mapped(bytes);
     return true;
