@@ -33,7 +33,7 @@
  *             scope lives in a stack frame, so nothing is read that is gone. Deferred calls run then
  * exceptions  use neb::scope of nebmalloc.hpp, whose destructor leaves; NEB_SCOPE leaves too, in C++ and in C code that is
  *             compiled with -fexceptions
- * signals     a handler must not use scopes of the thread that it interrupts; malloc in a handler is safe, ambient or not
+ * signals     a handler must not use scopes of the thread that it interrupts; an ambient scope changes nothing for a handler
  * Source      regions after Tofte and Talpin; mark and release as in Pascal; the two alternating stacks are known from
  *             game engines ("scratch arenas"); a lent tail for each level is what makes any depth right */
 #ifndef NEBMALLOC_SCOPE_H
