@@ -7,7 +7,8 @@
  *                                     the pointer to its descriptor
  *
  * entry:  0                          not ours
- *         1 iiiiiii...               bit 31: huge block number i
+ *         10 iiiiii...               bit 31: huge block number i
+ *         11 nnnnnn...               bits 31 and 30: memory of a scope, bump arena, pool or stack (front/region.h)
  *         heap id << 12 | offset     pooled: the owner, and the byte offset of the class's bin in any heap
  *         0 | LARGE_HEAD, ...        other kinds; no bin has such a small offset
  *
@@ -33,7 +34,6 @@ enum {
     ENTRY_NONE = 0,
     ENTRY_LARGE_HEAD = 1, /* first granule of a large block */
     ENTRY_LARGE_BODY = 2, /* the others */
-    ENTRY_REGION = 3,     /* memory of a scope, bump arena, pool or stack: first granule and all others */
     ENTRY_OFFSET_BITS = 12
 };
 #define ENTRY_HUGE (UINT32_C(1) << 31)
@@ -122,7 +122,7 @@ NEB_INLINE bool entry_is_huge(uint32_t entry)
 
 NEB_INLINE bool entry_is_pooled(uint32_t entry)
 {
-    return !entry_is_huge(entry) && (entry & ENTRY_OFFSET_MASK) > ENTRY_REGION;
+    return !entry_is_huge(entry) && (entry & ENTRY_OFFSET_MASK) > ENTRY_LARGE_BODY;
 }
 
 /* Makes every entry of the range readable and writable. Takes LOCK_PAGE_MAP. */
