@@ -17,8 +17,8 @@
 extern char **environ;
 
 /* Rounds of a thread's destructors that use the allocator. A sanitizer takes a thread's state away in the
- * fourth, where a heap that was made in the third would still be given up. */
-enum { API_LATE_ROUNDS = 2 };
+ * fourth, where a heap that was made in the second would be given up. */
+enum { API_LATE_ROUNDS = 1 };
 #define API_NAME "core " POLICY_NAME
 #define api_malloc neb_malloc
 #define api_calloc neb_calloc

@@ -15,6 +15,18 @@
 
 enum { UNIT_SECONDS = 300 }; /* only a hang reaches it */
 
+/* Whether a sanitizer watches: some things cannot be tried then. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define UNIT_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define UNIT_SANITIZED 1
+#endif
+#endif
+#ifndef UNIT_SANITIZED
+#define UNIT_SANITIZED 0
+#endif
+
 struct unit_claim {
     const TTest *test;
     int signal; /* that must end it; 0: none */
