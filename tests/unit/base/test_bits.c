@@ -6,7 +6,7 @@ static unsigned slow_count(uint64_t word)
 {
     unsigned count = 0;
     for (unsigned i = 0; i < 64; i++)
-        count += word >> i & 1;
+        count += (unsigned)(word >> i & 1);
     return count;
 }
 
