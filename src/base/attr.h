@@ -8,7 +8,6 @@
 #define NEB_EXPORT __attribute__((visibility("default")))
 #define NEB_LIKELY(x) __builtin_expect(!!(x), 1)
 #define NEB_UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define NEB_UNUSED __attribute__((unused))
 #define NEB_ALIGNED(n) __attribute__((aligned(n)))
 
 #endif

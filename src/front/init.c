@@ -7,7 +7,6 @@
 #include "front/config.h"
 #include "front/stats.h"
 #include "heap/large.h"
-#include "heap/meta.h"
 #include "heap/upkeep.h"
 #include "os/env.h"
 #include "os/lock.h"

@@ -43,6 +43,7 @@ static void heap_add(struct stats *stats, const struct heap *heap)
         const struct pool *pool = &heap->pool[class_index];
         uint64_t held = is_mine ? bin_count(heap, class_index) : get(&pool->counts.held);
         pool_add(&stats->class[class_index], &pool->counts, held);
+        pool_add(&stats->all, &pool->counts, held);
     }
     stats->batches_sent += get(&heap->counts.batches_sent);
     stats->batches_applied += get(&heap->counts.batches_applied);
@@ -59,21 +60,8 @@ static void class_sum(struct stats *stats, unsigned class_index)
     stats->small_live_bytes += class->live * size;
     stats->small_cached_bytes += class->cached * size;
     stats->slab_bytes += class->slabs * neb_size_class[class_index].granules * GRANULE_BYTES;
-    all->slabs += class->slabs;
     all->blocks += class->blocks;
     all->live += class->live;
-    all->cached += class->cached;
-    all->taken += class->taken;
-    all->returned += class->returned;
-    all->refills += class->refills;
-    all->flushes += class->flushes;
-    all->grown += class->grown;
-    all->claims += class->claims;
-    all->adopted += class->adopted;
-    all->abandoned += class->abandoned;
-    all->sent += class->sent;
-    all->allocs += class->allocs;
-    all->frees += class->frees;
 }
 
 void neb_stats_take(struct stats *stats)

@@ -14,13 +14,17 @@ static bool list_is_single(const struct list_node *head)
     return head->next == head->prev;
 }
 
-static void bit_set(struct heap *heap, struct slab *slab, void *p, const char *call)
+static void answer_check(enum slab_answer answer, const void *p, const char *call)
 {
-    enum slab_answer answer = neb_slab_give_block(slab, p);
     if (NEB_UNLIKELY(answer == SLAB_ALREADY_FREE))
         neb_fault_double_free(call, p);
     if (NEB_UNLIKELY(answer != SLAB_OK))
         neb_fault_invalid(call, p);
+}
+
+static void bit_set(struct heap *heap, struct slab *slab, void *p, const char *call)
+{
+    answer_check(neb_slab_give_block(slab, p), p, call);
     counter_add(&heap->pool[slab->class_index].counts.returned, 1);
 }
 
@@ -177,11 +181,7 @@ void neb_pool_give(struct heap *heap, void *p, const char *call)
         block_give_fully(heap, p, call);
         return;
     }
-    enum slab_answer answer = neb_slab_look(slab, p);
-    if (NEB_UNLIKELY(answer == SLAB_ALREADY_FREE))
-        neb_fault_double_free(call, p);
-    if (NEB_UNLIKELY(answer != SLAB_OK))
-        neb_fault_invalid(call, p);
+    answer_check(neb_slab_look(slab, p), p, call);
     struct bin *bin = &heap->bin[class_index];
     if (bin->top == bin->limit && !pool_make_room(heap, class_index)) {
         block_give_fully(heap, p, call);
@@ -227,6 +227,15 @@ static size_t take_recycled(struct heap *heap, struct pool *pool, void **into, s
     return count;
 }
 
+/* The heap's own, or one that it owns from now on; NULL: no memory. */
+static struct slab *slab_to_take(struct heap *heap, unsigned class_index)
+{
+    struct slab *slab = first_partial(&heap->pool[class_index]);
+    if (slab == NULL)
+        slab = neb_slab_adopt(heap, class_index);
+    return slab != NULL ? slab : neb_slab_make(heap, class_index);
+}
+
 /* In the order of architecture: what is warm and mine first, fresh memory last. */
 static size_t take_blocks(struct heap *heap, unsigned class_index, void **into, size_t want)
 {
@@ -238,11 +247,7 @@ static size_t take_blocks(struct heap *heap, unsigned class_index, void **into, 
     }
     if (count > 0)
         return count;
-    struct slab *slab = first_partial(pool);
-    if (slab == NULL)
-        slab = neb_slab_adopt(heap, class_index);
-    if (slab == NULL)
-        slab = neb_slab_make(heap, class_index);
+    struct slab *slab = slab_to_take(heap, class_index);
     return slab == NULL ? 0 : slab_take(heap, slab, into, want);
 }
 
@@ -267,16 +272,13 @@ bool neb_pool_refill(struct heap *heap, unsigned class_index)
 
 void *neb_pool_take_zero(struct heap *heap, unsigned class_index)
 {
-    struct pool *pool = &heap->pool[class_index];
-    struct slab *slab = first_partial(pool);
-    if (slab == NULL && (slab = neb_slab_adopt(heap, class_index)) == NULL)
-        slab = neb_slab_make(heap, class_index);
+    struct slab *slab = slab_to_take(heap, class_index);
     if (slab == NULL || slab->free_count != 0 || !slab->is_clean)
         return NULL;
     void *block = NULL;
     (void)neb_slab_take_fresh(slab, &block, 1);
     if (!slab_has_free(slab))
         neb_slab_detach(slab);
-    counter_add(&pool->counts.taken, 1);
+    counter_add(&heap->pool[class_index].counts.taken, 1);
     return block;
 }
