@@ -61,7 +61,7 @@ def summary_panel(view, axis, metric, label):
     peers = view.peers()
     width = 0.8 / len(peers)
     for place, peer in enumerate(peers):
-        label = f"against {peer}"
+        entry = f"against {peer}"
         for index, (group, _) in enumerate(groups):
             names = view.names(*([group] if isinstance(group, str) else group))
             interval = statistics.mean_ratio_interval(table.pairs(view, names, view.subject, peer, metric))
@@ -70,8 +70,8 @@ def summary_panel(view, axis, metric, label):
             mean, low, high = interval
             axis.bar(index + (place - (len(peers) - 1) / 2) * width, mean, width * 0.9,
                      color=style(view, peer)["color"], yerr=[[max(0, mean - low)], [max(0, high - mean)]],
-                     error_kw={"linewidth": 0.8}, label=label)
-            label = None  # one entry in the legend is enough
+                     error_kw={"linewidth": 0.8}, label=entry)
+            entry = None  # one in the legend is enough
     axis.set_xticks(range(len(groups)), [title for _, title in groups])
     ratio_axis(axis, label)
 
