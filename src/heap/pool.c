@@ -22,47 +22,49 @@ static void answer_check(enum slab_answer answer, const void *p, const char *cal
         neb_fault_invalid(call, p);
 }
 
-static void bit_set(struct heap *heap, struct slab *slab, void *p, const char *call)
+static size_t bits_set(struct heap *heap, struct slab *slab, void *const *blocks, size_t count, const char *call)
 {
-    answer_check(neb_slab_give_block(slab, p), p, call);
-    counter_add(&heap->pool[slab->class_index].counts.returned, 1);
+    enum slab_answer answer;
+    size_t given = neb_slab_give(slab, blocks, count, &answer);
+    if (NEB_UNLIKELY(answer != SLAB_OK))
+        answer_check(answer, blocks[given], call);
+    counter_add(&heap->pool[slab->class_index].counts.returned, given);
+    return given;
 }
 
-static void slab_give(struct heap *heap, struct slab *slab, void *p, const char *call)
+static size_t slab_give(struct heap *heap, struct slab *slab, void *const *blocks, size_t count, const char *call)
 {
     struct pool *pool = &heap->pool[slab->class_index];
-    bit_set(heap, slab, p, call);
-    if (slab->free_count == 1) {
+    bool had_bits = slab->free_count != 0;
+    size_t given = bits_set(heap, slab, blocks, count, call);
+    if (!had_bits) {
         list_remove(&slab->node);
         list_push(&pool->partial, &slab->node);
     }
     /* The last slab is kept: the next refill would have to make it again. */
     if (slab_is_unused(slab) && !list_is_single(&pool->partial))
         neb_slab_release(heap, slab);
+    return given;
 }
 
-/* A heap that does not allocate passes the slab on to those that do. */
-static void slab_give_and_pass_on(struct heap *heap, struct slab *slab, void *p, const char *call)
+/* Brings the first block to where its slab's owner of this moment wants it: the bitmap, together with those behind it
+ * that lie in the same slab, or an outbox. How many it brought. *refused: a batch whose owner is gone, for the caller
+ * to give its blocks again, or NULL. */
+static size_t blocks_give(struct heap *heap, void *const *blocks, size_t count, const char *call, struct batch **refused)
 {
-    bit_set(heap, slab, p, call);
-    neb_slab_pass_on(heap, slab);
-}
-
-/* Brings the block to where its slab's owner of this moment wants it: the bitmap, or an outbox. A batch whose
- * owner is gone comes back, for the caller to give its blocks again. */
-static struct batch *block_give(struct heap *heap, void *p, const char *call)
-{
+    void *p = blocks[0];
+    *refused = NULL;
     for (;;) {
         if (NEB_UNLIKELY(!entry_is_pooled(page_map_load(p))))
             neb_fault_double_free(call, p); /* its slab was released since it was freed for the first time */
         struct slab *slab = slab_of(p);
         uint32_t entry = page_map_load(slab->base);
-        if (entry_owner(entry) == heap->id) {
-            slab_give(heap, slab, p, call);
-            return NULL;
+        if (entry_owner(entry) == heap->id)
+            return slab_give(heap, slab, blocks, count, call);
+        if (entry_owner(entry) != 0) {
+            *refused = neb_outbox_put(heap, entry_owner(entry), p, slab->class_index);
+            return 1;
         }
-        if (entry_owner(entry) != 0)
-            return neb_outbox_put(heap, entry_owner(entry), p, slab->class_index);
         (void)neb_slab_claim(heap, slab, entry); /* another may be faster: look again */
     }
 }
@@ -72,8 +74,9 @@ static void batches_give(struct heap *heap, struct batch *work)
     while (work != NULL) {
         struct batch *batch = work;
         work = batch->next;
-        for (uint32_t i = 0; i < batch->count; i++) {
-            struct batch *refused = block_give(heap, batch->block[i], "free");
+        for (uint32_t i = 0; i < batch->count;) {
+            struct batch *refused;
+            i += (uint32_t)blocks_give(heap, batch->block + i, batch->count - i, "free", &refused);
             if (refused != NULL) {
                 refused->next = work;
                 work = refused;
@@ -83,9 +86,15 @@ static void batches_give(struct heap *heap, struct batch *work)
     }
 }
 
-static void block_give_fully(struct heap *heap, void *p, const char *call)
+static void blocks_give_fully(struct heap *heap, void *const *blocks, size_t count, const char *call)
 {
-    batches_give(heap, block_give(heap, p, call));
+    while (count > 0) {
+        struct batch *refused;
+        size_t given = blocks_give(heap, blocks, count, call, &refused);
+        batches_give(heap, refused);
+        blocks += given;
+        count -= given;
+    }
 }
 
 void neb_heap_apply_inbox(struct heap *heap)
@@ -110,8 +119,7 @@ static void magazine_flush(struct heap *heap, unsigned class_index, size_t count
     struct pool *pool = &heap->pool[class_index];
     struct bin *bin = &heap->bin[class_index];
     void **oldest = pool->magazine + 1;
-    for (size_t i = 0; i < count; i++)
-        block_give_fully(heap, oldest[i], "free");
+    blocks_give_fully(heap, oldest, count, "free");
     size_t left = (size_t)(bin->top - pool->magazine) - count;
     for (size_t i = 0; i < left; i++)
         oldest[i] = oldest[i + count];
@@ -162,8 +170,27 @@ static bool pool_make_room(struct heap *heap, unsigned class_index)
     return true;
 }
 
+/* A block of another heap goes into the outbox without a look at its slab's descriptor, whose line its owner is writing:
+ * where a slab is one granule, the page map and the address say all. */
+static bool foreign_give(struct heap *heap, void *p, const char *call)
+{
+    uint32_t entry = page_map_load(p), owner = entry_owner(entry);
+    if (!entry_is_pooled(entry) || owner == 0 || owner == heap->id)
+        return false;
+    unsigned class_index = size_class_of_offset(entry & ENTRY_OFFSET_MASK);
+    const struct size_class *class = &neb_size_class[class_index];
+    if (class->granules != 1)
+        return false;
+    if (NEB_UNLIKELY(!size_class_is_begin(class, ptr_address(p) % GRANULE_BYTES)))
+        neb_fault_invalid(call, p);
+    batches_give(heap, neb_outbox_put(heap, owner, p, class_index));
+    return true;
+}
+
 void neb_pool_give(struct heap *heap, void *p, const char *call)
 {
+    if (foreign_give(heap, p, call))
+        return;
     struct slab *slab = slab_of(p);
     unsigned class_index = slab->class_index;
     if (NEB_UNLIKELY(slab_block_index(slab, p) == SIZE_MAX))
@@ -172,19 +199,20 @@ void neb_pool_give(struct heap *heap, void *p, const char *call)
     while (entry_owner(entry) == 0) {
         bool claimed = neb_slab_claim(heap, slab, entry);
         if (claimed && slab_has_free(slab) && heap->pool[class_index].streak <= 0) {
-            slab_give_and_pass_on(heap, slab, p, call);
+            (void)bits_set(heap, slab, &p, 1, call);
+            neb_slab_pass_on(heap, slab); /* a heap that does not allocate passes the slab on to those that do */
             return;
         }
         entry = page_map_load(slab->base);
     }
     if (entry_owner(entry) != heap->id || POLICY_FREE_EXACT) {
-        block_give_fully(heap, p, call);
+        blocks_give_fully(heap, &p, 1, call);
         return;
     }
     answer_check(neb_slab_look(slab, p), p, call);
     struct bin *bin = &heap->bin[class_index];
     if (bin->top == bin->limit && !pool_make_room(heap, class_index)) {
-        block_give_fully(heap, p, call);
+        blocks_give_fully(heap, &p, 1, call);
         return;
     }
     *++bin->top = p;

@@ -9,6 +9,7 @@
 #include "base/attr.h"
 #include "base/ptr.h"
 #include "policy/tuning.h"
+#include <stdbool.h>
 
 /* A pool's hot part, laid out in heap.h: the tables hold byte offsets of bins, so that no fast path multiplies. */
 enum {
@@ -42,6 +43,13 @@ NEB_INLINE unsigned size_class_of(size_t size)
 NEB_INLINE size_t size_class_index(const struct size_class *class, size_t offset)
 {
     return (size_t)((offset * class->inverse) >> 40);
+}
+
+/* Whether a block begins at this offset in a slab. */
+NEB_INLINE bool size_class_is_begin(const struct size_class *class, size_t offset)
+{
+    size_t index = size_class_index(class, offset);
+    return NEB_LIKELY(index * class->size == offset && index < class->capacity);
 }
 
 /* The smallest class whose blocks hold size bytes and are all aligned; CLASS_COUNT when there is none. */

@@ -31,17 +31,25 @@ enum slab_answer neb_slab_look(const struct slab *slab, const void *p)
     return slab->free_bits[index / 64] >> (index % 64) & 1 ? SLAB_ALREADY_FREE : SLAB_OK;
 }
 
-enum slab_answer neb_slab_give_block(struct slab *slab, const void *p)
+size_t neb_slab_give(struct slab *slab, void *const *blocks, size_t count, enum slab_answer *answer)
 {
-    enum slab_answer answer = neb_slab_look(slab, p);
-    if (NEB_UNLIKELY(answer != SLAB_OK))
-        return answer;
-    size_t index = slab_block_index(slab, p);
-    slab->free_bits[index / 64] |= UINT64_C(1) << (index % 64);
-    slab->free_count++;
-    if (index / 64 < slab->word_hint)
-        slab->word_hint = (uint8_t)(index / 64);
-    return SLAB_OK;
+    const struct size_class *class = &neb_size_class[slab->class_index];
+    size_t size = class->size, bytes = (size_t)slab->granules << GRANULE_SHIFT, bump = slab->bump;
+    size_t lowest = slab->word_hint, given = 0;
+    *answer = SLAB_OK;
+    for (size_t offset; given < count && (offset = ptr_offset(blocks[given], slab->base)) < bytes; given++) {
+        size_t index = size_class_index(class, offset), word = index / 64;
+        uint64_t bit = UINT64_C(1) << (index % 64);
+        if (NEB_UNLIKELY(index >= bump || index * size != offset || (slab->free_bits[word] & bit) != 0)) {
+            *answer = neb_slab_look(slab, blocks[given]);
+            break;
+        }
+        slab->free_bits[word] |= bit;
+        lowest = word < lowest ? word : lowest;
+    }
+    slab->free_count = (uint16_t)(slab->free_count + given);
+    slab->word_hint = (uint8_t)lowest;
+    return given;
 }
 
 /* The array is filled from its end, so that whoever pops gets ascending addresses. */

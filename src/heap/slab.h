@@ -8,7 +8,7 @@
  * Ownership  base, class, capacity, granules: constant while the slab exists; listed: see pool.c; all else: the
  *            heap that the page map names, and nobody while it names none: who wants it claims it first
  * Locks      takes none
- * Failure    none; slab_give_block tells what is wrong with a pointer */
+ * Failure    none; neb_slab_give tells what is wrong with a pointer */
 #ifndef NEB_HEAP_SLAB_H
 #define NEB_HEAP_SLAB_H
 
@@ -50,8 +50,7 @@ NEB_INLINE size_t slab_block_index(const struct slab *slab, const void *p)
 {
     const struct size_class *class = &neb_size_class[slab->class_index];
     size_t offset = ptr_offset(p, slab->base);
-    size_t index = size_class_index(class, offset);
-    return NEB_LIKELY(index * class->size == offset && index < slab->capacity) ? index : SIZE_MAX;
+    return NEB_LIKELY(size_class_is_begin(class, offset)) ? size_class_index(class, offset) : SIZE_MAX;
 }
 
 NEB_INLINE void *slab_block(const struct slab *slab, size_t index)
@@ -68,8 +67,9 @@ enum slab_answer {
 
 /* Prepares a descriptor in zeroed or reused memory. */
 void neb_slab_init(struct slab *slab, void *base, unsigned class_index, bool is_clean);
-/* Sets the bit of the block at p. Owner only. */
-enum slab_answer neb_slab_give_block(struct slab *slab, const void *p);
+/* Sets the bits of the leading blocks that lie in the slab, up to count; how many. *answer: SLAB_OK, or what is wrong
+ * with the next one. Owner only. */
+size_t neb_slab_give(struct slab *slab, void *const *blocks, size_t count, enum slab_answer *answer);
 /* Whether the block at p is free as far as the bitmap knows (magazines are not asked). Owner only. */
 enum slab_answer neb_slab_look(const struct slab *slab, const void *p);
 /* Takes up to count blocks with bits, ascending from the lowest; puts the last one taken into into[0]. Owner only. */

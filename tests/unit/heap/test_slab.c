@@ -29,9 +29,17 @@ static void slab_begin(unsigned class_index)
     }
 }
 
+static enum slab_answer give_one(void *p)
+{
+    enum slab_answer answer;
+    size_t given = neb_slab_give(&slab, &p, 1, &answer);
+    ck_assert_uint_eq(given, answer == SLAB_OK);
+    return answer;
+}
+
 static void give(size_t index)
 {
-    ck_assert_int_eq(neb_slab_give_block(&slab, blocks[index]), SLAB_OK);
+    ck_assert_int_eq(give_one(blocks[index]), SLAB_OK);
 }
 
 START_TEST(fresh_blocks_come_in_ascending_order_and_end_at_the_capacity)
@@ -91,7 +99,7 @@ START_TEST(a_slab_knows_when_all_its_blocks_are_free)
     ck_assert_uint_eq(neb_slab_take_fresh(&slab, taken, 3), 3);
     for (int i = 0; i < 3; i++) {
         ck_assert(!slab_is_unused(&slab));
-        ck_assert_int_eq(neb_slab_give_block(&slab, taken[i]), SLAB_OK);
+        ck_assert_int_eq(give_one(taken[i]), SLAB_OK);
     }
     ck_assert(slab_is_unused(&slab));
 }
@@ -121,15 +129,38 @@ START_TEST(what_is_wrong_with_a_pointer_is_told)
     void *taken[2];
     ck_assert_uint_eq(neb_slab_take_fresh(&slab, taken, 2), 2);
     ck_assert_int_eq(neb_slab_look(&slab, taken[0]), SLAB_OK);
-    ck_assert_int_eq(neb_slab_give_block(&slab, taken[0]), SLAB_OK);
+    ck_assert_int_eq(give_one(taken[0]), SLAB_OK);
     ck_assert_int_eq(neb_slab_look(&slab, taken[0]), SLAB_ALREADY_FREE);
-    ck_assert_int_eq(neb_slab_give_block(&slab, taken[0]), SLAB_ALREADY_FREE);
+    ck_assert_int_eq(give_one(taken[0]), SLAB_ALREADY_FREE);
     ck_assert_uint_eq(slab.free_count, 1);
-    ck_assert_int_eq(neb_slab_give_block(&slab, memory + 1), SLAB_NOT_A_BLOCK);
-    ck_assert_int_eq(neb_slab_give_block(&slab, memory + 16), SLAB_NOT_A_BLOCK);
-    ck_assert_int_eq(neb_slab_give_block(&slab, memory + slab.capacity * block_size()), SLAB_NOT_A_BLOCK);
-    ck_assert_int_eq(neb_slab_give_block(&slab, memory + 2 * block_size()), SLAB_NEVER_HANDED);
+    ck_assert_int_eq(give_one(memory + 1), SLAB_NOT_A_BLOCK);
+    ck_assert_int_eq(give_one(memory + 16), SLAB_NOT_A_BLOCK);
+    ck_assert_int_eq(give_one(memory + slab.capacity * block_size()), SLAB_NOT_A_BLOCK);
+    ck_assert_int_eq(give_one(memory + 2 * block_size()), SLAB_NEVER_HANDED);
     ck_assert_uint_eq(slab.free_count, 1);
+}
+END_TEST
+
+START_TEST(a_run_ends_at_the_first_block_elsewhere_or_wrong)
+{
+    slab_begin(0);
+    unsigned char *outside = neb_vm_map_aligned(GRANULE_BYTES, GRANULE_BYTES);
+    enum slab_answer answer;
+    void *mixed[] = {blocks[200], blocks[3], blocks[70], outside, blocks[5]};
+    ck_assert_uint_eq(neb_slab_give(&slab, mixed, 5, &answer), 3);
+    ck_assert_int_eq(answer, SLAB_OK);
+    ck_assert_uint_eq(slab.free_count, 3);
+    void *wrong[] = {blocks[9], blocks[70], blocks[10]};
+    ck_assert_uint_eq(neb_slab_give(&slab, wrong, 3, &answer), 1);
+    ck_assert_int_eq(answer, SLAB_ALREADY_FREE);
+    ck_assert_uint_eq(slab.free_count, 4);
+    void *taken[4];
+    ck_assert_uint_eq(neb_slab_take_bits(&slab, taken, 4), 4);
+    ck_assert_ptr_eq(taken[3], blocks[3]);
+    ck_assert_ptr_eq(taken[2], blocks[9]);
+    ck_assert_ptr_eq(taken[1], blocks[70]);
+    ck_assert_ptr_eq(taken[0], blocks[200]);
+    neb_vm_unmap(outside, GRANULE_BYTES);
 }
 END_TEST
 
@@ -223,7 +254,7 @@ START_TEST(a_page_is_given_back_again_after_its_blocks_were_used_again)
     ck_assert_uint_eq(neb_slab_take_bits(&slab, again, 1), 1);
     memset(again[0], 1, 256);
     ck_assert_uint_eq(neb_slab_purge(&slab), 0);
-    ck_assert_int_eq(neb_slab_give_block(&slab, again[0]), SLAB_OK);
+    ck_assert_int_eq(give_one(again[0]), SLAB_OK);
     ck_assert_uint_eq(neb_slab_purge(&slab), part_size());
     ck_assert(all_bytes_are(memory, part_size(), 0));
 }
@@ -244,7 +275,7 @@ END_TEST
 UNIT_MAIN("slab", HOLDS(fresh_blocks_come_in_ascending_order_and_end_at_the_capacity),
           HOLDS(given_blocks_come_back_each_once_in_ascending_order),
           HOLDS(a_slab_knows_when_all_its_blocks_are_free), HOLDS(only_the_beginning_of_a_block_is_one),
-          HOLDS(what_is_wrong_with_a_pointer_is_told), HOLDS(a_used_descriptor_begins_anew),
+          HOLDS(what_is_wrong_with_a_pointer_is_told), HOLDS(a_run_ends_at_the_first_block_elsewhere_or_wrong), HOLDS(a_used_descriptor_begins_anew),
           HOLDS(pages_without_a_used_block_go_back_and_all_others_keep_their_contents),
           HOLDS(a_page_is_given_back_again_after_its_blocks_were_used_again),
           HOLDS(what_was_never_handed_out_is_not_purged_and_stays_zero))
