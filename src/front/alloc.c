@@ -182,6 +182,35 @@ static size_t checked_size(const void *p, uint32_t entry, const char *call)
     return size;
 }
 
+/* Free although the program uses it: its slab is mine and its bit is set, or it is one of the newest entries of the
+ * magazine. Whoever owns another slab may be changing it at this moment, so those are not looked at. */
+static void freed_check(const void *p, uint32_t entry, const char *call)
+{
+    const struct heap *heap = heap_current();
+    uint32_t offset = entry ^ heap->tag;
+    if (offset > ENTRY_OFFSET_MASK)
+        return;
+    enum slab_answer answer = neb_slab_look(slab_of(p), p);
+    if (answer == SLAB_ALREADY_FREE)
+        neb_fault_freed(call, p);
+    if (answer != SLAB_OK)
+        neb_fault_invalid(call, p);
+    const struct pool *pool = &heap->pool[size_class_of_offset(offset)];
+    void *const *top = heap->bin[size_class_of_offset(offset)].top;
+    for (int looks = 0; pool->magazine != NULL && top > pool->magazine && looks < FREED_LOOKS; looks++, top--)
+        if (*top == p)
+            neb_fault_freed(call, p);
+}
+
+/* The size of a block that the program goes on using. */
+static size_t live_size(const void *p, uint32_t entry, const char *call)
+{
+    size_t size = checked_size(p, entry, call);
+    if (entry_is_pooled(entry))
+        freed_check(p, entry, call);
+    return size;
+}
+
 /* ---- free ------------------------------------------------------------------------------------------------------------- */
 
 static NEB_COLD void free_unknown(void *p, uint32_t entry, const char *call)
@@ -235,7 +264,7 @@ size_t neb_usable_size(const void *p)
     uint32_t entry = page_map_load(p);
     if (p == NULL || (entry == ENTRY_NONE && neb_loader_owns(p)))
         return 0;
-    return checked_size(p, entry, "malloc_usable_size");
+    return live_size(p, entry, "malloc_usable_size");
 }
 
 /* The compiler may round up, and C++ libraries may pass what they asked for rounded to their own steps: only a size
@@ -289,7 +318,7 @@ void *neb_realloc(void *p, size_t size)
     uint32_t entry = page_map_load(p);
     if (NEB_UNLIKELY(entry_is_region(entry)))
         return realloc_region(p, size, entry);
-    size_t old_size = checked_size(p, entry, "realloc");
+    size_t old_size = live_size(p, entry, "realloc");
     if (entry_is_pooled(entry) && fits_in_place(old_size, size))
         return p;
     if (!entry_is_pooled(entry) && entry != ENTRY_NONE && size > SMALL_MAX) {

@@ -97,6 +97,15 @@ _Noreturn NEB_COLD void neb_fault_double_free(const char *call, const void *p)
     neb_os_abort();
 }
 
+_Noreturn NEB_COLD void neb_fault_freed(const char *call, const void *p)
+{
+    struct message message;
+    message_begin(&message, call, p);
+    neb_text_string(&message.text, "use after free: the block is free");
+    message_write(&message);
+    neb_os_abort();
+}
+
 NEB_COLD void neb_fault_wrong_size(const char *call, const void *p, size_t stated, size_t usable)
 {
     struct message message;

@@ -12,6 +12,8 @@
 _Noreturn NEB_COLD void neb_fault_invalid(const char *call, const void *p);
 /* The block is free already. */
 _Noreturn NEB_COLD void neb_fault_double_free(const char *call, const void *p);
+/* The block is free already, but the call would use it. */
+_Noreturn NEB_COLD void neb_fault_freed(const char *call, const void *p);
 /* The size that the caller states is not that of the block. */
 NEB_COLD void neb_fault_wrong_size(const char *call, const void *p, size_t stated, size_t usable);
 

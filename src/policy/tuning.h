@@ -74,7 +74,8 @@ enum {
     FRESH_BYTES = 16384,           /* taken from a bump arena at a time, at least one block */
     PRODUCER_REFILLS = 4,          /* refills without a flush from which on each one doubles the magazine: bench fresh */
     CONSUMER_FLUSHES = 4,          /* flushes without a refill from which on a heap gives up its partial slabs */
-    STREAK_MAX = 100
+    STREAK_MAX = 100,
+    FREED_LOOKS = 8 /* newest entries among which realloc looks for the block that it is to resize */
 };
 
 /* ---- blocks freed by other threads -------------------------------------------------------------------------- */
