@@ -273,7 +273,7 @@ static bool state_free(struct block_record *record)
 enum check_answer neb_check_release(void *p, const struct check_call *call, void **raw)
 {
     struct cell cell;
-    if (!neb_cell_of(p, false, &cell) || cell.record == NULL || state_of(cell.record) == RECORD_NONE)
+    if (!neb_cell_of(p, true, &cell) || cell.record == NULL || state_of(cell.record) == RECORD_NONE)
         return CHECK_UNDRESSED;
     struct block block = neb_block_of(&cell);
     if (p != block.begin) {
@@ -338,13 +338,13 @@ void *neb_check_drain(void)
 bool neb_check_knows(const void *p)
 {
     struct cell cell;
-    return neb_cell_of(p, false, &cell) && cell.record != NULL && state_of(cell.record) != RECORD_NONE;
+    return neb_cell_of(p, true, &cell) && cell.record != NULL && state_of(cell.record) != RECORD_NONE;
 }
 
 bool neb_check_size(const void *p, const char *call, size_t *size)
 {
     struct cell cell;
-    if (!neb_cell_of(p, false, &cell) || cell.record == NULL || state_of(cell.record) == RECORD_NONE)
+    if (!neb_cell_of(p, true, &cell) || cell.record == NULL || state_of(cell.record) == RECORD_NONE)
         return false;
     struct block block = neb_block_of(&cell);
     *size = block.size;
