@@ -6,6 +6,7 @@
  * Exceptions pass through these frames, so the file is compiled with -fexceptions. The C++ library is found when it
  * is needed: the preloaded library must not depend on it. */
 #define _GNU_SOURCE
+#include "check/check.h"
 #include "front/alloc.h"
 #include "os/env.h"
 #include <dlfcn.h>
@@ -41,10 +42,10 @@ static NEB_COLD void throw_bad_alloc(void)
     neb_os_abort();
 }
 
-static NEB_COLD void *new_slow(size_t size, size_t alignment)
+static NEB_COLD void *new_slow(size_t size, size_t alignment, enum family family)
 {
     for (;;) {
-        void *block = neb_allocate(size, alignment);
+        void *block = neb_allocate_as(size, alignment, family);
         if (block != NULL)
             return block;
         new_handler handler = current_handler();
@@ -56,9 +57,9 @@ static NEB_COLD void *new_slow(size_t size, size_t alignment)
 
 /* The nothrow forms call the handler too, and it may throw, which C cannot catch. So when memory is short the C++
  * library's own form takes over: it tries the throwing form, which is ours, and turns every exception into NULL. */
-static NEB_COLD void *new_nothrow_slow(size_t size, size_t alignment, const void *nothrow)
+static NEB_COLD void *new_nothrow_slow(size_t size, size_t alignment, enum family family, const void *nothrow)
 {
-    void *block = neb_allocate(size, alignment);
+    void *block = neb_allocate_as(size, alignment, family);
     if (block != NULL)
         return block;
     void *(*plain)(size_t, const void *) = NULL;
@@ -70,40 +71,48 @@ static NEB_COLD void *new_nothrow_slow(size_t size, size_t alignment, const void
     return plain != NULL ? plain(size, nothrow) : aligned != NULL ? aligned(size, alignment, nothrow) : NULL;
 }
 
-NEB_INLINE void *new_plain(size_t size)
+NEB_INLINE void *new_plain(size_t size, enum family family)
 {
     if (NEB_UNLIKELY(size > FAST_MAX || POLICY_EVERY_CALL_SLOW))
-        return new_slow(size, 16);
+        return new_slow(size, 16, family);
     void *block = bin_pop(heap_current()->bin_by_step[(size + 15) >> STEP_SHIFT]);
-    return NEB_LIKELY(block != NULL) ? block : new_slow(size, 16);
+    return NEB_LIKELY(block != NULL) ? block : new_slow(size, 16, family);
 }
 
-#define PAIR(result, scalar, array, parameters, body)                                                                  \
-    NEB_EXPORT result scalar parameters;                                                                               \
-    NEB_EXPORT result scalar parameters                                                                                \
+/* The body knows the family: new and delete, or new[] and delete[]. */
+#define ONE(result, name, parameters, which, body)                                                                     \
+    NEB_EXPORT result name parameters;                                                                                 \
+    NEB_EXPORT result name parameters                                                                                  \
     {                                                                                                                  \
-        body;                                                                                                          \
-    }                                                                                                                  \
-    NEB_EXPORT result array parameters;                                                                                \
-    NEB_EXPORT result array parameters                                                                                 \
-    {                                                                                                                  \
+        const enum family family = which;                                                                              \
         body;                                                                                                          \
     }
+#define PAIR(result, scalar, array, parameters, body)                                                                  \
+    ONE(result, scalar, parameters, FAMILY_NEW, body)                                                                  \
+    ONE(result, array, parameters, FAMILY_NEW_ARRAY, body)
+
+static const char *delete_name(enum family family)
+{
+    return family == FAMILY_NEW ? "operator delete" : "operator delete[]";
+}
+
+#define DELETE(size, alignment) neb_free_as(p, delete_name(family), family, size, alignment)
 
 /* new(size), new(size, nothrow), new(size, align), new(size, align, nothrow) */
-PAIR(void *, _Znwm, _Znam, (size_t size), return new_plain(size))
+PAIR(void *, _Znwm, _Znam, (size_t size), return new_plain(size, family))
 PAIR(void *, _ZnwmRKSt9nothrow_t, _ZnamRKSt9nothrow_t, (size_t size, const void *nothrow),
-     return new_nothrow_slow(size, 16, nothrow))
-PAIR(void *, _ZnwmSt11align_val_t, _ZnamSt11align_val_t, (size_t size, size_t alignment), return new_slow(size, alignment))
+     return new_nothrow_slow(size, 16, family, nothrow))
+PAIR(void *, _ZnwmSt11align_val_t, _ZnamSt11align_val_t, (size_t size, size_t alignment), return new_slow(size, alignment, family))
 PAIR(void *, _ZnwmSt11align_val_tRKSt9nothrow_t, _ZnamSt11align_val_tRKSt9nothrow_t,
-     (size_t size, size_t alignment, const void *nothrow), return new_nothrow_slow(size, alignment, nothrow))
+     (size_t size, size_t alignment, const void *nothrow), return new_nothrow_slow(size, alignment, family, nothrow))
 
 /* delete(p), (p, nothrow), (p, size), (p, align), (p, align, nothrow), (p, size, align) */
-PAIR(void, _ZdlPv, _ZdaPv, (void *p), neb_free(p))
-PAIR(void, _ZdlPvRKSt9nothrow_t, _ZdaPvRKSt9nothrow_t, (void *p, const void *nothrow), (void)nothrow; neb_free(p))
-PAIR(void, _ZdlPvm, _ZdaPvm, (void *p, size_t size), neb_free_sized(p, size, "operator delete"))
-PAIR(void, _ZdlPvSt11align_val_t, _ZdaPvSt11align_val_t, (void *p, size_t alignment), (void)alignment; neb_free(p))
+PAIR(void, _ZdlPv, _ZdaPv, (void *p), DELETE(SIZE_UNSTATED, 0))
+PAIR(void, _ZdlPvRKSt9nothrow_t, _ZdaPvRKSt9nothrow_t, (void *p, const void *nothrow), (void)nothrow; DELETE(SIZE_UNSTATED, 0))
+PAIR(void, _ZdlPvm, _ZdaPvm, (void *p, size_t size), DELETE(size, 0))
+PAIR(void, _ZdlPvSt11align_val_t, _ZdaPvSt11align_val_t, (void *p, size_t alignment),
+     (void)alignment; DELETE(SIZE_UNSTATED, alignment))
 PAIR(void, _ZdlPvSt11align_val_tRKSt9nothrow_t, _ZdaPvSt11align_val_tRKSt9nothrow_t,
-     (void *p, size_t alignment, const void *nothrow), (void)alignment; (void)nothrow; neb_free(p))
+     (void *p, size_t alignment, const void *nothrow), (void)alignment; (void)nothrow; DELETE(SIZE_UNSTATED, alignment))
 PAIR(void, _ZdlPvmSt11align_val_t, _ZdaPvmSt11align_val_t, (void *p, size_t size, size_t alignment),
-     (void)alignment; neb_free_sized(p, size, "operator delete"))
+     (void)alignment; DELETE(size, alignment))

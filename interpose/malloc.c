@@ -3,6 +3,7 @@
  * Semantics are glibc's where the standard leaves room: malloc(0) is a block, realloc(p, 0) frees, requests above
  * PTRDIFF_MAX fail with ENOMEM, free keeps errno. */
 #include "base/bits.h"
+#include "check/check.h"
 #include "front/alloc.h"
 #include "front/init.h"
 #include "interpose/exports.h"
@@ -114,6 +115,5 @@ NEB_EXPORT void free_sized(void *p, size_t size)
 
 NEB_EXPORT void free_aligned_sized(void *p, size_t alignment, size_t size)
 {
-    (void)alignment;
-    neb_free_sized(p, size, "free_aligned_sized");
+    neb_free_as(p, "free_aligned_sized", FAMILY_MALLOC, size, alignment);
 }

@@ -1,6 +1,7 @@
 /* alloc.c - see alloc.h. */
 #include "front/alloc.h"
 
+#include "check/check.h"
 #include "front/loader.h"
 #include "front/region.h"
 #include "front/scope.h"
@@ -17,12 +18,28 @@ enum { FILL_FRESH = 0xA5, FILL_FREED = 0x5A };
 
 /* ---- allocation ------------------------------------------------------------------------------------------------------ */
 
+static void raw_free(void *p, const char *call);
+
+/* Any block of the magazine instead of the newest. */
+static void *swap_random(struct heap *heap, unsigned class_index, void *block)
+{
+    void **magazine = heap->pool[class_index].magazine;
+    size_t index = neb_heap_random(heap, (size_t)(heap->bin[class_index].top - magazine) + 1);
+    if (index == 0)
+        return block;
+    void *other = magazine[index];
+    magazine[index] = block;
+    return other;
+}
+
 static void *pool_pop(struct heap *heap, unsigned class_index)
 {
     struct bin *bin = &heap->bin[class_index];
     void *block = bin_pop(bin);
     if (block == NULL && neb_pool_refill(heap, class_index))
         block = bin_pop(bin);
+    if (NEB_UNLIKELY(neb_heap_is_hardened()) && block != NULL)
+        block = swap_random(heap, class_index, block);
     if (POLICY_COUNT && block != NULL)
         counter_add(&heap->pool[class_index].counts.allocs, 1);
     return block;
@@ -74,6 +91,39 @@ static void *heap_alloc(size_t size, size_t alignment, bool *zeroed)
     return block;
 }
 
+/* A cell that is dressed for the program (check/check.h). */
+static void *checked_from_heap(size_t size, size_t alignment, enum family family, bool clear)
+{
+    size_t room = neb_check_room(size, alignment);
+    bool zeroed = false;
+    if (room > PTRDIFF_MAX)
+        return NULL;
+    void *raw = heap_alloc(room, alignment, &zeroed);
+    if (raw == NULL)
+        return NULL;
+    enum content content = !clear ? CONTENT_FILL : zeroed ? CONTENT_IS_ZERO : CONTENT_CLEAR;
+    void *block = neb_check_dress(raw, size, alignment, family, content);
+    if (block == NULL)
+        raw_free(raw, "free");
+    return block;
+}
+
+static void *checked_alloc(size_t size, size_t alignment, enum family family, bool clear)
+{
+    bool is_ordinary = true;
+    void *block = NULL;
+    if (NEB_UNLIKELY(neb_tls.state == THREAD_AMBIENT)) {
+        int saved = errno;
+        block = neb_ambient_alloc(size, alignment, &is_ordinary);
+        errno = saved;
+    }
+    if (is_ordinary)
+        return checked_from_heap(size, alignment, family, clear);
+    if (block != NULL && (clear || POLICY_FILL))
+        memset(block, clear ? 0 : FILL_FRESH, size);
+    return block;
+}
+
 /* Inside an ambient scope all comes from it, but what a signal handler asks for that interrupted it. */
 static NEB_COLD void *ambient_alloc(size_t size, size_t alignment, bool *zeroed)
 {
@@ -91,10 +141,12 @@ static void *allocate(size_t size, size_t alignment, bool *zeroed)
     return heap_alloc(size, alignment, zeroed);
 }
 
-void *neb_allocate(size_t size, size_t alignment)
+void *neb_allocate_as(size_t size, size_t alignment, unsigned family)
 {
     if (NEB_UNLIKELY(size > PTRDIFF_MAX))
         return NULL;
+    if (check_is_on())
+        return checked_alloc(size, alignment, family, false);
     void *block = allocate(size, alignment, NULL);
     if (POLICY_FILL && block != NULL)
         memset(block, FILL_FRESH, size);
@@ -109,7 +161,7 @@ static NEB_COLD void *out_of_memory(void)
 
 NEB_NOINLINE void *neb_malloc_slow(size_t size)
 {
-    void *block = neb_allocate(size, 16);
+    void *block = neb_allocate_as(size, 16, FAMILY_MALLOC);
     return NEB_LIKELY(block != NULL) ? block : out_of_memory();
 }
 
@@ -124,7 +176,7 @@ NEB_NOINLINE void *neb_malloc_medium(size_t size)
 
 void *neb_memalign(size_t alignment, size_t size)
 {
-    void *block = alignment <= 16 ? neb_malloc(size) : neb_allocate(size, alignment);
+    void *block = alignment <= 16 ? neb_malloc(size) : neb_allocate_as(size, alignment, FAMILY_MALLOC);
     return NEB_LIKELY(block != NULL) ? block : out_of_memory();
 }
 
@@ -132,7 +184,7 @@ void *neb_memalign(size_t alignment, size_t size)
  * and clearing a small block costs less than a page fault. */
 static void *zero_alloc(size_t size)
 {
-    if (size <= CALLOC_FRESH_MIN || size > SMALL_MAX || POLICY_FREE_EXACT || neb_tls.state == THREAD_AMBIENT)
+    if (size <= CALLOC_FRESH_MIN || size > SMALL_MAX || POLICY_FREE_EXACT || check_is_on() || neb_tls.state == THREAD_AMBIENT)
         return NULL;
     unsigned class_index = size_class_of(size);
     struct heap *heap = neb_heap_enter();
@@ -154,6 +206,8 @@ void *neb_calloc(size_t count, size_t size)
         block = bin_pop(heap_current()->bin_by_step[(bytes + 15) >> STEP_SHIFT]);
     else if ((block = zero_alloc(bytes)) != NULL)
         return block;
+    if (block == NULL && check_is_on())
+        return (block = checked_alloc(bytes, 16, FAMILY_MALLOC, true)) != NULL ? block : out_of_memory();
     if (block == NULL)
         block = allocate(bytes, 16, &zeroed);
     if (NEB_UNLIKELY(block == NULL))
@@ -231,18 +285,9 @@ static void pool_free(void *p, const char *call)
     neb_heap_leave(heap);
 }
 
-static void free_from(void *p, const char *call)
+static void raw_free(void *p, const char *call)
 {
-    if (p == NULL)
-        return;
-    int saved = errno;
     uint32_t entry = page_map_load(p);
-    if (NEB_UNLIKELY(entry_is_region(entry))) {
-        neb_region_free(p, entry, call);
-        return;
-    }
-    if (POLICY_FILL && entry != ENTRY_NONE)
-        memset(p, FILL_FREED, checked_size(p, entry, call));
     if (entry_is_pooled(entry)) {
         pool_free(p, call);
     } else {
@@ -250,12 +295,70 @@ static void free_from(void *p, const char *call)
         if (!neb_large_free(p, entry))
             free_unknown(p, entry, call);
     }
+}
+
+/* What left the quarantine goes back to the heap. */
+static void quarantine_tidy(void)
+{
+    for (void *raw; (raw = neb_check_expired()) != NULL;)
+        raw_free(raw, "free");
+}
+
+static size_t quarantine_drain(void)
+{
+    size_t count = 0;
+    for (void *raw; (raw = neb_check_drain()) != NULL; count++)
+        raw_free(raw, "free");
+    return count;
+}
+
+/* False: the block is older than the checks. */
+static bool checked_free(void *p, const struct check_call *call)
+{
+    void *raw;
+    switch (neb_check_release(p, call, &raw)) {
+    case CHECK_UNDRESSED:
+        return false;
+    case CHECK_GIVE:
+        raw_free(raw, call->name);
+        break;
+    case CHECK_DONE:
+        quarantine_tidy();
+    }
+    return true;
+}
+
+static void free_as(void *p, const struct check_call *call)
+{
+    if (p == NULL)
+        return;
+    int saved = errno;
+    uint32_t entry = page_map_load(p);
+    if (NEB_UNLIKELY(entry_is_region(entry))) {
+        neb_region_free(p, entry, call->name);
+        return;
+    }
+    if (!check_is_on() || !checked_free(p, call)) {
+        if (POLICY_FILL && entry != ENTRY_NONE)
+            memset(p, FILL_FREED, checked_size(p, entry, call->name));
+        raw_free(p, call->name);
+    }
     errno = saved;
+}
+
+static void free_from(void *p, const char *call)
+{
+    free_as(p, &(struct check_call){.name = call});
 }
 
 NEB_NOINLINE void neb_free_slow(void *p)
 {
     free_from(p, "free");
+}
+
+void neb_free_checked(void *p, const char *call, unsigned family, size_t size, size_t alignment)
+{
+    free_as(p, &(struct check_call){call, family, size != SIZE_UNSTATED, alignment != 0, size, alignment});
 }
 
 /* Of the loader's blocks no byte more than the program knows of. */
@@ -264,6 +367,9 @@ size_t neb_usable_size(const void *p)
     uint32_t entry = page_map_load(p);
     if (p == NULL || (entry == ENTRY_NONE && neb_loader_owns(p)))
         return 0;
+    size_t size;
+    if (check_is_on() && neb_check_knows(p))
+        return neb_check_size(p, "malloc_usable_size", &size) ? size : 0;
     return live_size(p, entry, "malloc_usable_size");
 }
 
@@ -271,6 +377,10 @@ size_t neb_usable_size(const void *p)
  * of another class is surely wrong. */
 void neb_free_sized(void *p, size_t size, const char *call)
 {
+    if (check_is_on() && POLICY_ORIGIN) {
+        neb_free_checked(p, call, FAMILY_MALLOC, size, 0);
+        return;
+    }
     if (POLICY_FREE_EXACT && p != NULL) {
         size_t usable = checked_size(p, page_map_load(p), call);
         if (size > usable || (size <= SMALL_MAX && neb_size_class[size_class_of(size)].size < usable / 2))
@@ -280,6 +390,22 @@ void neb_free_sized(void *p, size_t size, const char *call)
 }
 
 /* ---- realloc ----------------------------------------------------------------------------------------------------------- */
+
+/* The block moves always: whoever kept the old address is found out. Without a quarantine there is nothing to find. */
+static void *checked_realloc(void *p, size_t size)
+{
+    size_t old_size;
+    if (!neb_check_size(p, "realloc", &old_size))
+        return NULL; /* reported; the program goes on without it */
+    if (!POLICY_ORIGIN && size <= old_size && size >= old_size / 2)
+        return p;
+    void *block = neb_malloc(size);
+    if (block == NULL)
+        return NULL;
+    memcpy(block, p, old_size < size ? old_size : size);
+    free_from(p, "realloc");
+    return block;
+}
 
 static void *realloc_by_copy(void *p, size_t old_size, size_t size, uint32_t entry)
 {
@@ -318,6 +444,8 @@ void *neb_realloc(void *p, size_t size)
     uint32_t entry = page_map_load(p);
     if (NEB_UNLIKELY(entry_is_region(entry)))
         return realloc_region(p, size, entry);
+    if (check_is_on() && neb_check_knows(p))
+        return checked_realloc(p, size);
     size_t old_size = live_size(p, entry, "realloc");
     if (entry_is_pooled(entry) && fits_in_place(old_size, size))
         return p;
@@ -339,9 +467,19 @@ void *neb_reallocarray(void *p, size_t count, size_t size)
     return neb_realloc(p, bytes);
 }
 
+void neb_verify(void)
+{
+    if (!check_is_on())
+        return;
+    (void)quarantine_drain();
+    neb_check_finish();
+}
+
 size_t neb_trim(void)
 {
     int saved = errno;
+    if (check_is_on())
+        (void)quarantine_drain();
     struct heap *heap = neb_heap_enter();
     size_t given = neb_heap_trim(heap);
     neb_heap_leave(heap);

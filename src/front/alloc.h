@@ -68,8 +68,25 @@ size_t neb_usable_size(const void *p);
 /* Says so when the size cannot be that of the block, then frees it. */
 void neb_free_sized(void *p, size_t size, const char *call);
 
-/* What the C++ operators call: no errno. */
-void *neb_allocate(size_t size, size_t alignment);
+/* What the C++ operators call: no errno. family: enum family of check/check.h, which only the checked policy remembers. */
+void *neb_allocate_as(size_t size, size_t alignment, unsigned family);
+
+/* A free that says what it knows of the block; where nobody listens it is the plain one. alignment 0: not stated. */
+void neb_free_checked(void *p, const char *call, unsigned family, size_t size, size_t alignment);
+#define SIZE_UNSTATED SIZE_MAX
+
+NEB_INLINE void neb_free_as(void *p, const char *call, unsigned family, size_t size, size_t alignment)
+{
+    if (POLICY_ORIGIN)
+        neb_free_checked(p, call, family, size, alignment);
+    else if (size != SIZE_UNSTATED)
+        neb_free_sized(p, size, call);
+    else
+        neb_free(p);
+}
+
+/* Where blocks are checked: all that are in use and in quarantine are verified. */
+void neb_verify(void);
 
 /* Gives back to the system what the calling thread's heap, ownerless slabs, free granules and kept mappings can
  * spare; bytes. */

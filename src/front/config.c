@@ -12,6 +12,12 @@ const struct option neb_options[OPTION_COUNT] = {
 #undef X
 };
 
+struct text_option neb_text_options[TEXT_OPTION_COUNT] = {
+#define X(name, help) {#name, help, ""},
+    NEB_TEXT_OPTIONS(X)
+#undef X
+};
+
 struct word {
     const char *start;
     size_t length;
@@ -43,6 +49,51 @@ static bool number_parse(struct word word, uint64_t *value)
     return word.length > 0;
 }
 
+/* A value by its name, where the help ends with the names. */
+static bool name_parse(const struct option *option, struct word word, uint64_t *value)
+{
+    const char *names = strrchr(option->help, ':');
+    *value = 0;
+    if (names == NULL || strchr(names, '|') == NULL)
+        return false;
+    for (names += 2; *names != '\0'; names += *names == '|', ++*value) {
+        struct word name = word_until(&names, "|");
+        if (name.length == word.length && memcmp(name.start, word.start, name.length) == 0)
+            return true;
+    }
+    return false;
+}
+
+static struct text_option *text_option_find(struct word name)
+{
+    for (unsigned i = 0; i < TEXT_OPTION_COUNT; i++)
+        if (strlen(neb_text_options[i].name) == name.length && memcmp(neb_text_options[i].name, name.start, name.length) == 0)
+            return &neb_text_options[i];
+    return NULL;
+}
+
+static void complain_line(const char *name, const char *what)
+{
+    char buffer[256];
+    struct text text = neb_text_in(buffer, sizeof buffer);
+    neb_text_string(&text, "nebmalloc: NEBMALLOC: ");
+    neb_text_string(&text, name);
+    neb_text_string(&text, what);
+    neb_text_end_line(&text);
+    neb_os_write(2, text.data, text.length);
+}
+
+static void text_set(struct text_option *option, struct word value)
+{
+    option->value[0] = '\0';
+    if (value.length == 0 || value.length >= TEXT_OPTION_BYTES) {
+        complain_line(option->name, " needs a value of 1 to 511 characters; ignored");
+        return;
+    }
+    memcpy(option->value, value.start, value.length);
+    option->value[value.length] = '\0';
+}
+
 static void complain(struct word key, struct word value, const struct option *option)
 {
     char buffer[384];
@@ -71,13 +122,20 @@ static void complain(struct word key, struct word value, const struct option *op
 static void assignment_parse(const char **text, uint64_t values[OPTION_COUNT])
 {
     struct word key = word_until(text, "=,"), value = {"1", 1};
-    if (**text == '=') {
+    bool has_value = **text == '=';
+    if (has_value) {
         ++*text;
         value = word_until(text, ",");
     }
+    struct text_option *text_option = text_option_find(key);
+    if (text_option != NULL) {
+        text_set(text_option, has_value ? value : (struct word){"", 0});
+        return;
+    }
     const struct option *option = option_find(key);
     uint64_t number;
-    bool is_right = option != NULL && number_parse(value, &number) && number >= option->min && number <= option->max;
+    bool is_right = option != NULL && (number_parse(value, &number) || name_parse(option, value, &number)) &&
+                    number >= option->min && number <= option->max;
     if (is_right)
         values[option - neb_options] = number;
     else if (option != NULL || key.length > 0)
@@ -88,11 +146,13 @@ static void assignment_parse(const char **text, uint64_t values[OPTION_COUNT])
 
 static void help_print(void)
 {
-    char buffer[2048];
+    char buffer[512];
     struct text text = neb_text_in(buffer, sizeof buffer);
     neb_text_string(&text, "NEBMALLOC=key=value,key=value\n");
+    neb_os_write(2, text.data, text.length);
     for (unsigned i = 0; i < OPTION_COUNT; i++) {
         const struct option *option = &neb_options[i];
+        text = neb_text_in(buffer, sizeof buffer);
         neb_text_string(&text, "  ");
         neb_text_string(&text, option->name);
         neb_text_string(&text, "=");
@@ -104,14 +164,25 @@ static void help_print(void)
         neb_text_string(&text, ")\n      ");
         neb_text_string(&text, option->help);
         neb_text_string(&text, "\n");
+        neb_os_write(2, text.data, text.length);
     }
-    neb_os_write(2, text.data, text.length);
+    for (unsigned i = 0; i < TEXT_OPTION_COUNT; i++) {
+        text = neb_text_in(buffer, sizeof buffer);
+        neb_text_string(&text, "  ");
+        neb_text_string(&text, neb_text_options[i].name);
+        neb_text_string(&text, "=TEXT\n      ");
+        neb_text_string(&text, neb_text_options[i].help);
+        neb_text_string(&text, "\n");
+        neb_os_write(2, text.data, text.length);
+    }
 }
 
 void neb_config_parse(const char *text, uint64_t values[OPTION_COUNT])
 {
     for (unsigned i = 0; i < OPTION_COUNT; i++)
         values[i] = neb_options[i].default_value;
+    for (unsigned i = 0; i < TEXT_OPTION_COUNT; i++)
+        neb_text_options[i].value[0] = '\0';
     while (text != NULL && *text != '\0') {
         assignment_parse(&text, values);
         if (*text == ',')

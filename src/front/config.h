@@ -8,20 +8,47 @@
 #include "policy/tuning.h"
 #include <stdint.h>
 
-/* X(name, default, min, max, help) */
+/* X(name, default, min, max, help); help may end with the names of the values from 0 on: "...: abort|report|stop" */
 #define NEB_OPTIONS(X)                                                                                                 \
     X(help, 0, 0, 1, "list the options on stderr")                                                                     \
     X(stats, 0, 0, 1, "print a report on stderr when the process exits")                                               \
     X(stats_signal, 0, 0, 64, "print the report whenever this signal arrives (0: none)")                               \
     X(decay_ms, DECAY_MS_DEFAULT, 0, 3600000, "how long free memory stays resident, in milliseconds")                  \
     X(huge_pages, 1, 0, 1, "ask for huge pages: growing heaps above 32 MiB, large blocks on end")                      \
-    X(huge_keep_mib, HUGE_KEEP_MIB_DEFAULT, 0, 1048576, "freed blocks above 2 MiB kept for reuse, in MiB")
+    X(huge_keep_mib, HUGE_KEEP_MIB_DEFAULT, 0, 1048576, "freed blocks above 2 MiB kept for reuse, in MiB")                 \
+    X(harden, 0, 0, 2, "1: exact state of every block, random order, guard pages; 2: canaries and quarantine too")     \
+    X(zero_on_free, 0, 0, 1, "harden: freed memory is cleared; always with harden=2")                                  \
+    X(quarantine_kib, QUARANTINE_KIB_DEFAULT, 0, 16777216, "checked, harden=2: freed blocks kept back, in KiB")        \
+    X(fill_alloc, 165, 0, 256, "checked: the byte that fresh memory is filled with (256: none)")                       \
+    X(fill_free, 90, 0, 256, "checked: the byte that freed memory is filled with (256: none)")                         \
+    X(stack_depth, STACK_DEPTH_DEFAULT, 0, 64, "checked: frames remembered of each allocation and free")               \
+    X(check_exit, 1, 0, 1, "checked: blocks in use and in quarantine are verified at the end")                         \
+    X(on_error, 0, 0, 2, "checked, harden: after an error abort, go on, or stop for a debugger: abort|report|stop")    \
+    X(json, 0, 0, 1, "checked: reports are JSON, one object a line")
+
+/* Options whose values are texts. X(name, help) */
+#define NEB_TEXT_OPTIONS(X)                                                                                            \
+    X(report, "checked: a file that reports are appended to, instead of stderr")                                       \
+    X(suppressions, "checked: a file of errors that are not to be said, in LeakSanitizer's syntax")
 
 enum {
 #define X(name, default_, min, max, help) OPTION_##name,
     NEB_OPTIONS(X)
 #undef X
         OPTION_COUNT
+};
+
+enum {
+#define X(name, help) TEXT_OPTION_##name,
+    NEB_TEXT_OPTIONS(X)
+#undef X
+        TEXT_OPTION_COUNT
+};
+enum { TEXT_OPTION_BYTES = 512 }; /* with the NUL */
+
+struct text_option {
+    const char *name, *help;
+    char value[TEXT_OPTION_BYTES]; /* "": not given */
 };
 
 struct option {
@@ -31,6 +58,7 @@ struct option {
 };
 
 extern const struct option neb_options[OPTION_COUNT];
+extern struct text_option neb_text_options[TEXT_OPTION_COUNT]; /* filled by the parser */
 
 /* Fills values from the text, which may be NULL; complaints and help go to stderr. */
 void neb_config_parse(const char *text, uint64_t values[OPTION_COUNT]);

@@ -4,8 +4,13 @@
  * registered: prepare handlers run in reverse order, so that ours takes the locks after every other one ran. */
 #include "front/init.h"
 
+#include "check/check.h"
+#include "check/report.h"
+#include "front/alloc.h"
 #include "front/config.h"
 #include "front/stats.h"
+#include "heap/chunk.h"
+#include "heap/heap.h"
 #include "heap/large.h"
 #include "heap/upkeep.h"
 #include "os/env.h"
@@ -28,12 +33,48 @@ static void on_stats_signal(int number)
     neb_locks_give_all();
 }
 
+static const char *text_or_null(unsigned option)
+{
+    return neb_text_options[option].value[0] == '\0' ? NULL : neb_text_options[option].value;
+}
+
+/* Everything in the checked policy; in the others what the option harden asks for. */
+static void checks_apply(void)
+{
+    enum { HARDEN_1 = CHECK_STATE, HARDEN_2 = CHECK_STATE | CHECK_CANARY | CHECK_FILL | CHECK_QUARANTINE };
+    bool is_checked = POLICY_ORIGIN != 0;
+    uint64_t level = options[OPTION_harden];
+    if (!is_checked && level == 0)
+        return;
+    struct check_options check = {
+        .features = is_checked ? HARDEN_2 | CHECK_ORIGIN : level == 2 ? HARDEN_2 : HARDEN_1,
+        .on_error = (enum on_error)options[OPTION_on_error],
+        .fill_alloc = is_checked ? (unsigned)options[OPTION_fill_alloc] : FILL_NOTHING,
+        .fill_free = is_checked ? (unsigned)options[OPTION_fill_free] : 0,
+        .quarantine_bytes = (size_t)options[OPTION_quarantine_kib] << 10,
+        .stack_depth = (unsigned)options[OPTION_stack_depth],
+        .random_canaries = !is_checked,
+    };
+    if (options[OPTION_zero_on_free] != 0 && !is_checked)
+        check.features |= CHECK_FILL;
+    neb_huge_set_keep(0); /* the quarantine keeps them, and a huge cell is as large as its block needs */
+    neb_check_enable(&check);
+    neb_report_init(&(struct report_options){.json = options[OPTION_json] != 0,
+                                             .file = text_or_null(TEXT_OPTION_report),
+                                             .suppressions = text_or_null(TEXT_OPTION_suppressions)});
+    if (!is_checked) {
+        neb_heap_harden();
+        neb_chunk_harden();
+    }
+}
+
 static void options_apply(void)
 {
     neb_heap_set_decay((uint32_t)options[OPTION_decay_ms]);
     neb_chunk_set_huge_pages(options[OPTION_huge_pages] != 0);
     neb_huge_set_huge_pages(options[OPTION_huge_pages] != 0);
     neb_huge_set_keep((size_t)options[OPTION_huge_keep_mib] << 20);
+    checks_apply();
     if (options[OPTION_stats_signal] != 0 && !neb_os_on_signal((int)options[OPTION_stats_signal], on_stats_signal))
         neb_os_complain("NEBMALLOC: stats_signal: this signal is in use or cannot be caught");
     if (options[OPTION_stats] != 0 || options[OPTION_stats_signal] != 0)
@@ -53,6 +94,8 @@ void neb_init(char *const *environment)
 
 void neb_exit(void)
 {
+    if (options[OPTION_check_exit] != 0)
+        neb_verify();
     if (options[OPTION_stats] != 0)
         neb_stats_print(report_descriptor);
 }

@@ -10,6 +10,7 @@
 #include "heap/meta.h"
 #include "os/env.h"
 #include "os/lock.h"
+#include "os/process.h"
 #include "os/vm.h"
 
 static struct list_node by_run[CHUNK_GRANULES + 1];
@@ -19,6 +20,7 @@ static struct list_node unused; /* descriptors of unmapped chunks, linked by nod
 static struct chunk *parted; /* the chunk that is committed part by part: the first one */
 static struct chunk_counts counts;
 static bool huge_pages_wanted;
+static uint64_t random_state; /* hardened: LOCK_CHUNK; else 0 */
 
 static uint64_t dirty_granules(const struct chunk *chunk)
 {
@@ -117,6 +119,9 @@ static bool chunk_add(enum granule_use use)
     }
     chunk->base = base;
     chunk->uncommitted = in_parts ? ~bits_range(0, CHUNK_PART_GRANULES) : 0;
+    chunk->guard = 0;
+    if (random_state != 0 && !in_parts && neb_vm_guard(base + CHUNK_BYTES - GRANULE_BYTES, GRANULE_BYTES))
+        chunk->guard = UINT64_C(1) << (CHUNK_GRANULES - 1);
     chunk->is_huge = use == GRANULES_DENSE && huge_pages_wanted && before.chunks >= HUGE_PAGE_CHUNKS_MIN;
     if (chunk->is_huge)
         neb_vm_advise_huge(base, CHUNK_BYTES);
@@ -127,7 +132,8 @@ static bool chunk_add(enum granule_use use)
         parted = chunk;
     counts.granules_uncommitted += bits_count(chunk->uncommitted);
     chunk->free = chunk->clean = 0;
-    chunk_set(chunk, ~chunk->uncommitted, ~chunk->uncommitted);
+    uint64_t usable = ~(chunk->uncommitted | chunk->guard);
+    chunk_set(chunk, usable, usable);
     neb_lock_give(&neb_locks[LOCK_CHUNK]);
     return true;
 }
@@ -167,6 +173,24 @@ static void count_used(ptrdiff_t change)
         counts.granules_used_peak = counts.granules_used;
 }
 
+static unsigned pick(uint64_t starts)
+{
+    if (NEB_LIKELY(random_state == 0))
+        return bits_lowest(starts);
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    for (unsigned skip = (unsigned)(random_state >> 32) % bits_count(starts); skip > 0; skip--)
+        starts &= starts - 1;
+    return bits_lowest(starts);
+}
+
+void neb_chunk_harden(void)
+{
+    neb_os_random(&random_state, sizeof random_state);
+    random_state |= 1;
+}
+
 /* Resident granules first: they cost no page fault. */
 static bool chunk_find_run(const struct chunk *chunk, unsigned count, unsigned *first)
 {
@@ -175,7 +199,7 @@ static bool chunk_find_run(const struct chunk *chunk, unsigned count, unsigned *
         starts = bits_run_starts(chunk->free, count);
     if (starts == 0)
         return false;
-    *first = bits_lowest(starts);
+    *first = pick(starts);
     return true;
 }
 
@@ -259,7 +283,7 @@ static uint64_t purge_runs(struct chunk *chunk, uint64_t set)
 /* Whole, and not the only one with free granules: a program that frees all it has mostly goes on. */
 static bool chunk_is_superfluous(const struct chunk *chunk)
 {
-    return chunk->free == ~UINT64_C(0) && counts.granules_free > 2 * CHUNK_GRANULES;
+    return (chunk->free | chunk->guard) == ~UINT64_C(0) && counts.granules_free > 2 * CHUNK_GRANULES;
 }
 
 /* Takes the chunk out of all lists; called with the lock, which is given back. */
@@ -273,11 +297,11 @@ static void chunk_remove(struct chunk *chunk)
         descriptor_give(chunk);
         return;
     }
-    uint64_t cleaned = purge_runs(chunk, ~UINT64_C(0)); /* unmapping is refused: keep it */
+    uint64_t cleaned = purge_runs(chunk, ~chunk->guard); /* unmapping is refused: keep it */
     neb_lock_take(&neb_locks[LOCK_CHUNK]);
     counts.chunks++;
     counts.chunks_unmapped--;
-    chunk_set(chunk, ~UINT64_C(0), cleaned);
+    chunk_set(chunk, ~chunk->guard, cleaned);
     neb_lock_give(&neb_locks[LOCK_CHUNK]);
 }
 

@@ -22,12 +22,14 @@ struct chunk {
     struct list_node node;       /* among chunks with the same longest run of free granules */
     struct list_node dirty_node; /* among chunks with resident free granules, the longest-waiting last */
     uint64_t free, clean;        /* bit i: granule i */
+    uint64_t guard;              /* neither free nor taken: inaccessible for good (the option harden) */
     uint64_t uncommitted;        /* neither free nor taken: address space only */
     uint32_t dirty_since_ms;
     uint8_t is_huge;             /* huge pages were asked for */
     uint8_t head[CHUNK_GRANULES];     /* first granule of the slab or block that has granule i */
     uint8_t granules[CHUNK_GRANULES]; /* of the large block that begins at granule i */
     struct slab slab[CHUNK_GRANULES]; /* the slab that begins at granule i */
+    struct block_record record[CHUNK_GRANULES]; /* of the large block that begins at granule i */
 };
 
 struct granules {
@@ -78,5 +80,7 @@ struct chunk_counts {
 struct chunk_counts neb_chunk_counts(void);
 /* Whether huge pages may be asked for. */
 void neb_chunk_set_huge_pages(bool wanted);
+/* Once, before there are threads: granules are taken at random, and each new chunk ends with an inaccessible one. */
+void neb_chunk_harden(void);
 
 #endif

@@ -6,23 +6,36 @@
 #include "heap/large.h"
 #include "os/env.h"
 
+#define ERROR_PREFIX "nebmalloc: ERROR: "
+
 struct message {
     char buffer[512];
     struct text text;
 };
 
+static void (*reporter)(const char *kind, const char *what, bool goes_on); /* written before there are threads */
+
+void neb_fault_set_reporter(void (*function)(const char *kind, const char *what, bool goes_on))
+{
+    reporter = function;
+}
+
 static void message_begin(struct message *message, const char *call, const void *p)
 {
     message->text = neb_text_in(message->buffer, sizeof message->buffer);
-    neb_text_string(&message->text, "nebmalloc: ERROR: ");
+    neb_text_string(&message->text, ERROR_PREFIX);
     neb_text_string(&message->text, call);
     neb_text_string(&message->text, "(");
     neb_text_hex(&message->text, ptr_address(p));
     neb_text_string(&message->text, "): ");
 }
 
-static void message_write(struct message *message)
+static void message_write(struct message *message, const char *kind, bool goes_on)
 {
+    if (reporter != NULL) {
+        reporter(kind, message->text.data + sizeof ERROR_PREFIX - 1, goes_on);
+        return;
+    }
     neb_text_end_line(&message->text);
     neb_os_write(2, message->text.data, message->text.length);
 }
@@ -84,7 +97,7 @@ _Noreturn NEB_COLD void neb_fault_invalid(const char *call, const void *p)
         say_in_large(&message.text, p);
     else
         say_foreign(&message.text, p);
-    message_write(&message);
+    message_write(&message, "invalid-free", false);
     neb_os_abort();
 }
 
@@ -93,7 +106,7 @@ _Noreturn NEB_COLD void neb_fault_double_free(const char *call, const void *p)
     struct message message;
     message_begin(&message, call, p);
     neb_text_string(&message.text, "double free: the block is already free");
-    message_write(&message);
+    message_write(&message, "double-free", false);
     neb_os_abort();
 }
 
@@ -102,7 +115,7 @@ _Noreturn NEB_COLD void neb_fault_freed(const char *call, const void *p)
     struct message message;
     message_begin(&message, call, p);
     neb_text_string(&message.text, "use after free: the block is free");
-    message_write(&message);
+    message_write(&message, "heap-use-after-free", false);
     neb_os_abort();
 }
 
@@ -114,5 +127,5 @@ NEB_COLD void neb_fault_wrong_size(const char *call, const void *p, size_t state
     neb_text_decimal(&message.text, stated);
     neb_text_string(&message.text, " stated, the block has ");
     neb_text_decimal(&message.text, usable);
-    message_write(&message);
+    message_write(&message, "size-mismatch", true);
 }

@@ -6,7 +6,12 @@
 #define NEB_HEAP_FAULT_H
 
 #include "base/attr.h"
+#include <stdbool.h>
 #include <stddef.h>
+
+/* Who says more than the one line, from now on: kind is "double-free", "invalid-free", ..., what begins with the call. When
+ * goes_on is false the process ends after it, if it does not do that itself. */
+void neb_fault_set_reporter(void (*reporter)(const char *kind, const char *what, bool goes_on));
 
 /* The pointer is no block in use: finds out what it is instead. call: "free", "realloc", ... */
 _Noreturn NEB_COLD void neb_fault_invalid(const char *call, const void *p);

@@ -8,6 +8,7 @@
 #include "heap/upkeep.h"
 #include "os/env.h"
 #include "os/lock.h"
+#include "os/process.h"
 #include "os/thread.h"
 
 enum {
@@ -32,7 +33,7 @@ struct heap neb_heap_none = {
     .bin = {NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8},
 };
 struct heap neb_heap_shared;
-_Thread_local struct tls neb_tls __attribute__((tls_model("initial-exec"))) = {&neb_heap_none, 0, THREAD_YOUNG, 0, NULL};
+_Thread_local struct tls neb_tls __attribute__((tls_model("initial-exec"))) = {&neb_heap_none, 0, THREAD_YOUNG, 0, 0, NULL};
 
 struct segment {
     _Atomic(struct heap *) heap[HEAP_SEGMENT];
@@ -44,6 +45,7 @@ static _Atomic uint32_t id_next = ID_FIRST;
 static _Atomic uint32_t alive_count;
 static _Atomic bool others_exist;
 static _Atomic bool can_watch_threads;
+static bool is_hardened; /* written before there are threads */
 
 static void heap_init(struct heap *heap, uint32_t id)
 {
@@ -147,14 +149,45 @@ void neb_heap_set_aside(bool aside)
 {
     struct tls *tls = &neb_tls;
     if (aside && tls->state != THREAD_AMBIENT) {
-        tls->aside = tls->heap;
+        tls->aside = tls->state == THREAD_SLOW ? tls->aside : tls->heap;
         tls->aside_state = tls->state;
         tls->heap = &neb_heap_none;
         tls->state = THREAD_AMBIENT;
     } else if (!aside && tls->state == THREAD_AMBIENT) {
-        tls->heap = tls->aside;
+        tls->heap = tls->aside_state == THREAD_SLOW ? &neb_heap_none : tls->aside;
         tls->state = tls->aside_state;
     }
+}
+
+static void slow_down(struct tls *tls)
+{
+    tls->aside = tls->heap;
+    tls->heap = &neb_heap_none;
+    tls->state = THREAD_SLOW;
+}
+
+void neb_heap_harden(void)
+{
+    is_hardened = true;
+    if (neb_tls.state == THREAD_HAS_HEAP)
+        slow_down(&neb_tls);
+}
+
+bool neb_heap_is_hardened(void)
+{
+    return is_hardened;
+}
+
+size_t neb_heap_random(struct heap *heap, size_t bound)
+{
+    if (NEB_UNLIKELY(heap->random == 0)) {
+        neb_os_random(&heap->random, sizeof heap->random);
+        heap->random |= 1;
+    }
+    heap->random ^= heap->random << 13;
+    heap->random ^= heap->random >> 7;
+    heap->random ^= heap->random << 17;
+    return (size_t)(((heap->random >> 32) * bound) >> 32);
 }
 
 NEB_NOINLINE struct heap *neb_heap_enter(void)
@@ -162,8 +195,10 @@ NEB_NOINLINE struct heap *neb_heap_enter(void)
     struct tls *tls = &neb_tls;
     if (NEB_LIKELY(tls->state == THREAD_HAS_HEAP))
         return tls->heap;
+    if (tls->state == THREAD_SLOW)
+        return tls->aside;
     if (tls->state == THREAD_AMBIENT)
-        return tls->aside_state == THREAD_HAS_HEAP ? tls->aside : shared_enter();
+        return tls->aside_state == THREAD_HAS_HEAP || tls->aside_state == THREAD_SLOW ? tls->aside : shared_enter();
     if (tls->state == THREAD_ENDED || !thread_deserves_heap(tls))
         return shared_enter();
     struct heap *heap = heap_take();
@@ -171,6 +206,8 @@ NEB_NOINLINE struct heap *neb_heap_enter(void)
         return shared_enter();
     tls->heap = heap;
     tls->state = THREAD_HAS_HEAP;
+    if (is_hardened)
+        slow_down(tls);
     if (atomic_load_explicit(&can_watch_threads, memory_order_relaxed))
         (void)neb_thread_watch(); /* refused: the heap's memory stays with it when the thread ends */
     return heap;
@@ -184,8 +221,8 @@ void neb_heap_leave(struct heap *heap)
 
 void neb_heap_end(void)
 {
-    struct heap *heap = neb_tls.heap;
-    if (neb_tls.state != THREAD_HAS_HEAP)
+    struct heap *heap = neb_tls.state == THREAD_SLOW ? neb_tls.aside : neb_tls.heap;
+    if (neb_tls.state != THREAD_HAS_HEAP && neb_tls.state != THREAD_SLOW)
         return;
     neb_tls.heap = &neb_heap_none;
     neb_tls.state = THREAD_ENDED;
@@ -205,6 +242,6 @@ static void thread_end_hook(void)
 void neb_heap_watch_threads(bool can_watch)
 {
     atomic_store_explicit(&can_watch_threads, can_watch && neb_thread_watch_init(thread_end_hook), memory_order_relaxed);
-    if (neb_tls.state == THREAD_HAS_HEAP)
+    if (neb_tls.state == THREAD_HAS_HEAP || neb_tls.state == THREAD_SLOW)
         (void)neb_thread_watch();
 }

@@ -65,6 +65,7 @@ struct heap {
     NEB_ALIGNED(16) struct bin bin[CLASS_COUNT];
     /* cold from here on */
     uint32_t slow_calls, swept_ms;
+    uint64_t random; /* where allocation is hardened: state of the sequence that picks blocks; 0: not begun */
     struct batch *spare;
     uint32_t spare_count;
     struct heap *next_unused; /* LOCK_HEAP_TABLE */
@@ -76,13 +77,15 @@ struct heap {
 _Static_assert(offsetof(struct heap, bin) == BIN_FIRST_OFFSET, "the tables of size_class.c know where bins begin");
 _Static_assert(sizeof(struct bin) == BIN_BYTES, "and how large they are");
 
-enum thread_state { THREAD_YOUNG, THREAD_HAS_HEAP, THREAD_ENDED, THREAD_AMBIENT };
+/* THREAD_SLOW: it has a heap, which its fast paths do not see (the option harden). */
+enum thread_state { THREAD_YOUNG, THREAD_HAS_HEAP, THREAD_SLOW, THREAD_ENDED, THREAD_AMBIENT };
 
 struct tls {
     struct heap *heap;
     uint32_t slow_calls;
     uint8_t state;
-    uint8_t aside_state; /* THREAD_AMBIENT: what it was before, and the heap it had */
+    uint8_t aside_state; /* THREAD_AMBIENT: what it was before, and the heap it had; THREAD_SLOW: the heap it has */
+    uint16_t number;     /* for records of blocks; 0: not asked for yet */
     struct heap *aside;
 };
 _Static_assert(sizeof(struct tls) <= 32, "static thread-local storage is scarce for libraries loaded late");
@@ -124,6 +127,11 @@ void neb_heap_leave(struct heap *heap);
 /* Takes the heap out of the fast paths' sight, so that every call is a slow one (ambient scopes, front/scope.c), and
  * back. The slow paths still find it. */
 void neb_heap_set_aside(bool aside);
+/* Once, before there are threads: from now on every call of every thread is a slow one, which picks blocks at random. */
+void neb_heap_harden(void);
+bool neb_heap_is_hardened(void);
+/* A number below bound, which is at least 1, that cannot be guessed from outside. Owner only. */
+size_t neb_heap_random(struct heap *heap, size_t bound);
 /* The thread's end: gives up everything; what comes later goes through the shared heap. */
 void neb_heap_end(void);
 

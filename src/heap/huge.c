@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "base/panic.h"
 #include "heap/meta.h"
+#include "heap/record.h"
 #include "os/env.h"
 #include "os/lock.h"
 #include "os/vm.h"
@@ -25,6 +26,8 @@ struct huge {
     uint32_t number;
     uint32_t freed_ms;
     bool in_use;
+    struct block_record record; /* where blocks are checked, */
+    size_t front, slack;        /* bytes of the mapping before and behind the program's block */
     struct list_node node; /* free slots, or kept mappings */
 };
 
@@ -270,6 +273,7 @@ static struct huge *huge_map(size_t bytes, size_t alignment)
 
 static void publish(struct huge *slot)
 {
+    atomic_store_explicit(&slot->record.state, RECORD_NONE, memory_order_relaxed); /* P1 orders it */
     neb_lock_take(&neb_locks[LOCK_HUGE]);
     slot->in_use = true;
     counts.huge_blocks++;
@@ -365,6 +369,35 @@ bool neb_huge_around(const void *p, const void **base, size_t *bytes)
             *bytes = slot->bytes;
             found = true;
         }
+    }
+    neb_lock_give(&neb_locks[LOCK_HUGE]);
+    return found;
+}
+
+static struct cell cell_of_slot(struct huge *slot)
+{
+    return (struct cell){slot->in_use ? slot->base : NULL, slot->bytes, neb_records_are_enabled() ? &slot->record : NULL,
+                         &slot->front, &slot->slack, CELL_HUGE};
+}
+
+bool neb_huge_cell(uint32_t number, struct cell *cell)
+{
+    struct huge *slot = slot_at(number & ~ENTRY_HUGE);
+    if (slot != NULL)
+        *cell = cell_of_slot(slot);
+    return slot != NULL;
+}
+
+bool neb_huge_cell_around(const void *p, struct cell *cell)
+{
+    bool found = false;
+    if (!neb_lock_try_patiently(&neb_locks[LOCK_HUGE]))
+        return false;
+    for (uint32_t number = 0; number < slots_made && !found; number++) {
+        struct huge *slot = slot_at(number);
+        found = slot->in_use && ptr_offset(p, slot->base) < slot->bytes;
+        if (found)
+            *cell = cell_of_slot(slot);
     }
     neb_lock_give(&neb_locks[LOCK_HUGE]);
     return found;

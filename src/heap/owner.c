@@ -143,6 +143,10 @@ struct slab *neb_slab_make(struct heap *heap, unsigned class_index)
         return NULL;
     struct slab *slab = &granules.chunk->slab[granules.first];
     neb_slab_init(slab, granules_base(&granules), class_index, granules.is_clean);
+    if (!neb_records_make(slab)) {
+        neb_granules_give(granules.chunk, granules.first, granules.count);
+        return NULL;
+    }
     neb_page_map_fill(slab->base, granules.count, heap->tag | class_entry(class_index));
     counter_add(&heap->pool[class_index].counts.slabs_made, 1);
     if (grows)
@@ -156,6 +160,7 @@ void neb_slab_release(struct heap *heap, struct slab *slab)
     list_remove(&slab->node);
     counter_add(&heap->pool[slab->class_index].counts.slabs_released, 1);
     neb_page_map_fill(slab->base, slab->granules, ENTRY_NONE);
+    neb_records_drop(slab);
     neb_granules_give(page_map_chunk(slab->base), chunk_granule_of(slab->base), slab->granules);
 }
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 enum lock_rank {
+    LOCK_QUARANTINE,  /* order of freed blocks that are kept back; never held with another */
     LOCK_SHARED_HEAP, /* the heap of threads that have none of their own */
     LOCK_HEAP_TABLE,  /* ids and the free list of heap structures */
     LOCK_OWNERLESS,   /* one for each size class: the list of ownerless partial slabs; never two at a time */
@@ -18,6 +19,7 @@ enum lock_rank {
     LOCK_CHUNK,       /* granules of all chunks */
     LOCK_HUGE,        /* table of huge blocks, kept mappings */
     LOCK_PAGE_MAP,    /* growth of the page map */
+    LOCK_DEPOT,       /* new call stacks */
     LOCK_META,        /* memory for metadata */
     LOCK_COUNT
 };
@@ -31,6 +33,8 @@ extern struct lock neb_locks[LOCK_COUNT];
 
 void neb_lock_take(struct lock *lock);
 bool neb_lock_try(struct lock *lock);
+/* Tries for a while, giving the others time: for signal handlers, which may have interrupted who holds it. */
+bool neb_lock_try_patiently(struct lock *lock);
 void neb_lock_give(struct lock *lock);
 /* In the child of a fork, where no other thread is left: free, whatever it was. */
 void neb_lock_reset(struct lock *lock);

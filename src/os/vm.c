@@ -149,6 +149,11 @@ bool neb_vm_guard(void *base, size_t bytes)
     return mprotect(base, bytes, PROT_NONE) == 0;
 }
 
+bool neb_vm_unguard(void *base, size_t bytes)
+{
+    return mprotect(base, bytes, PROT_READ | PROT_WRITE) == 0;
+}
+
 bool neb_vm_name(void *base, size_t bytes, const char *name)
 {
     enum { SET_VMA = 0x53564d41, SET_VMA_ANON_NAME = 0 }; /* Linux 5.17 */

@@ -14,7 +14,7 @@
 #endif
 
 /* Calls that never take the fast path, because something has to be done for each of them. */
-enum { POLICY_EVERY_CALL_SLOW = POLICY_FREE_EXACT || POLICY_FILL || POLICY_COUNT };
+enum { POLICY_EVERY_CALL_SLOW = POLICY_FREE_EXACT || POLICY_FILL || POLICY_ORIGIN || POLICY_COUNT };
 
 _Static_assert(!POLICY_FILL || POLICY_FREE_EXACT, "filling a block twice would hide that it was freed twice");
 

@@ -2,6 +2,7 @@
 enum {
     POLICY_FREE_EXACT = 0,
     POLICY_FILL = 0,
+    POLICY_ORIGIN = 0,
     POLICY_COUNT = 1
 };
 #define POLICY_NAME "profile"

@@ -108,6 +108,16 @@ enum {
 /* Huge blocks that were allocated before new ones ask for huge pages. bench: sizes-huge. */
 #define HUGE_PAGE_ALLOCS_MIN 16
 
+/* ---- checks (check/) ------------------------------------------------------------------------------------------------ */
+
+enum {
+    QUARANTINE_BLOCKS_MAX = 1 << 17,
+    QUARANTINE_KIB_DEFAULT = 16384, /* as much again as a small program has in use; the option quarantine_kib */
+    CANARY_SLACK_MAX = 256,         /* bytes of a canary behind a block, however much room there is */
+    FILL_BYTES_MAX = 65536,         /* of a fresh block; filling more would make memory resident that is never used */
+    STACK_DEPTH_DEFAULT = 16
+};
+
 /* ---- metadata ---------------------------------------------------------------------------------------------------- */
 
 #define META_REGION_BYTES ((size_t)256 << 10)

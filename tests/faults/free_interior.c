@@ -1,5 +1,6 @@
 /* Bug:     a pointer into the middle of a small block is freed
  * Says:    nebmalloc: ERROR: free\(0x[0-9a-f]+\): invalid pointer: 16 bytes inside a block of 80 bytes
+ * Checked: nebmalloc: ERROR: free\(0x[0-9a-f]+\): invalid pointer: 16 bytes inside a block of 70 bytes
  * Signal:  SIGABRT */
 #include "faults.h"
 

@@ -1,5 +1,6 @@
 /* Bug:     a pointer into the middle of a large block is freed
  * Says:    nebmalloc: ERROR: free\(0x[0-9a-f]+\): invalid pointer: 70000 bytes inside a block of 131072 bytes
+ * Checked: nebmalloc: ERROR: free\(0x[0-9a-f]+\): invalid pointer: 70000 bytes inside a block of 100000 bytes
  * Signal:  SIGABRT */
 #include "faults.h"
 

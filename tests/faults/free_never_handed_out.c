@@ -1,5 +1,6 @@
 /* Bug:     a block of a slab that was not handed out yet is freed
  * Says:    nebmalloc: ERROR: free\(0x[0-9a-f]+\): invalid pointer: a block that was never allocated
+ * Checked: nebmalloc: ERROR: free\(0x[0-9a-f]+\): invalid pointer: 4112 bytes inside a block of 4608 bytes
  * Signal:  SIGABRT */
 #include "faults.h"
 

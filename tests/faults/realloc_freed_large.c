@@ -1,5 +1,6 @@
 /* Bug:     a large block is resized after it was freed
  * Says:    nebmalloc: ERROR: realloc\(0x[0-9a-f]+\): invalid pointer: .*already freed.*
+ * Checked: nebmalloc: ERROR: realloc\(0x[0-9a-f]+\): use after free: the block is free
  * Signal:  SIGABRT */
 #include "faults.h"
 

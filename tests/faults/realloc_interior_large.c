@@ -1,5 +1,6 @@
 /* Bug:     a pointer into a large block is resized
  * Says:    nebmalloc: ERROR: realloc\(0x[0-9a-f]+\): invalid pointer: 65536 bytes inside a block of 131072 bytes
+ * Checked: nebmalloc: ERROR: realloc\(0x[0-9a-f]+\): invalid pointer: 65536 bytes inside a block of 100000 bytes
  * Signal:  SIGABRT */
 #include "faults.h"
 

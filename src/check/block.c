@@ -1,0 +1,393 @@
+/* block.c - see check.h: what is done with each block. */
+#include "check/block.h"
+
+#include "base/bits.h"
+#include "base/ptr.h"
+#include "check/depot.h"
+#include "check/fill.h"
+#include "check/quarantine.h"
+#include "check/report.h"
+#include "check/stack.h"
+#include "heap/heap.h"
+#include "os/process.h"
+#include "os/vm.h"
+#include "policy/policy.h"
+#include <string.h>
+
+enum {
+    FRONT_MIN = 16,
+    FORM_FAMILY_BITS = 2,
+    THREADS_MAX = 65536,
+    HIDDEN_WEIGHT_SHIFT = 4, /* a block whose pages went back counts in the quarantine as a sixteenth: it is address space only */
+    HIDDEN_WEIGHT_MIN = 4096
+};
+
+struct check_options neb_check = {.fill_alloc = FILL_NOTHING, .fill_free = FILL_NOTHING};
+
+/* ---- threads ------------------------------------------------------------------------------------------------------------ */
+
+static _Atomic uint32_t thread_ids[THREADS_MAX];
+static _Atomic uint32_t threads_made = 1;
+
+uint16_t neb_thread_number(void)
+{
+    struct tls *tls = &neb_tls;
+    if (NEB_LIKELY(tls->number != 0))
+        return tls->number;
+    if (atomic_load_explicit(&threads_made, memory_order_relaxed) >= THREADS_MAX)
+        return 0; /* a number serves one thread only; later ones are unknown */
+    uint32_t number = atomic_fetch_add_explicit(&threads_made, 1, memory_order_relaxed);
+    if (number >= THREADS_MAX)
+        return 0;
+    tls->number = (uint16_t)number;
+    atomic_store_explicit(&thread_ids[number], neb_os_thread_id(), memory_order_relaxed);
+    return tls->number;
+}
+
+uint32_t neb_thread_number_id(uint16_t number)
+{
+    return atomic_load_explicit(&thread_ids[number], memory_order_relaxed);
+}
+
+static uint32_t stack_here(void)
+{
+    uintptr_t pcs[STACK_DEPTH_MAX];
+    if (!check_has(CHECK_ORIGIN) || neb_check.stack_depth == 0)
+        return 0;
+    return neb_depot_put(pcs, neb_stack_capture(pcs, (int)neb_check.stack_depth));
+}
+
+/* ---- records ------------------------------------------------------------------------------------------------------------- */
+
+static enum record_state state_of(const struct block_record *record)
+{
+    return atomic_load_explicit(&record->state, memory_order_acquire); /* R2 */
+}
+
+const char *neb_family_name(enum family family)
+{
+    static const char *const names[] = {"malloc", "new", "new[]"};
+    return family <= FAMILY_NEW_ARRAY ? names[family] : "?";
+}
+
+struct block neb_block_of(const struct cell *cell)
+{
+    struct block block;
+    unsigned form = atomic_load_explicit(&cell->record->form, memory_order_relaxed);
+    block.state = state_of(cell->record);
+    block.family = form & ((1u << FORM_FAMILY_BITS) - 1);
+    if (cell->kind == CELL_HUGE) {
+        block.front = *cell->front;
+        block.slack = *cell->slack;
+    } else {
+        unsigned log2 = form >> FORM_FAMILY_BITS;
+        block.front = log2 == 0 ? 0 : (size_t)1 << log2;
+        block.slack = (size_t)atomic_load_explicit(&cell->record->slack, memory_order_relaxed) + (check_has(CHECK_CANARY) ? 1 : 0);
+    }
+    block.begin = cell->base + block.front;
+    block.size = cell->bytes - block.front - block.slack;
+    return block;
+}
+
+static void record_set(const struct cell *cell, size_t front, size_t slack, enum family family)
+{
+    struct block_record *record = cell->record;
+    unsigned log2 = front == 0 ? 0 : bits_log2_floor(front);
+    if (cell->kind == CELL_HUGE) {
+        *cell->front = front;
+        *cell->slack = slack;
+    } else {
+        atomic_store_explicit(&record->slack, (uint16_t)(slack - (check_has(CHECK_CANARY) ? 1 : 0)), memory_order_relaxed);
+    }
+    atomic_store_explicit(&record->form, (uint8_t)(log2 << FORM_FAMILY_BITS | family), memory_order_relaxed);
+    if (check_has(CHECK_ORIGIN)) {
+        atomic_store_explicit(&record->alloc_thread, neb_thread_number(), memory_order_relaxed);
+        atomic_store_explicit(&record->alloc_stack, stack_here(), memory_order_relaxed);
+    }
+}
+
+/* ---- allocation ------------------------------------------------------------------------------------------------------------- */
+
+static size_t front_for(size_t alignment)
+{
+    if (!check_has(CHECK_CANARY))
+        return 0;
+    return alignment > FRONT_MIN ? alignment : FRONT_MIN;
+}
+
+size_t neb_check_room(size_t size, size_t alignment)
+{
+    return check_has(CHECK_CANARY) ? front_for(alignment) + size + 1 : size;
+}
+
+static size_t front_canary(size_t front)
+{
+    return front < CANARY_SLACK_MAX ? front : CANARY_SLACK_MAX;
+}
+
+static size_t slack_canary(size_t slack)
+{
+    return slack < CANARY_SLACK_MAX ? slack : CANARY_SLACK_MAX;
+}
+
+/* Only the first granule of a huge block has an entry; a front of a granule or more hides that one. */
+static bool entry_add(const struct cell *cell, unsigned char *begin)
+{
+    if (cell->kind != CELL_HUGE || ptr_offset(begin, cell->base) < GRANULE_BYTES)
+        return true;
+    if (!neb_page_map_cover(begin, GRANULE_BYTES))
+        return false;
+    neb_page_map_fill(begin, 1, page_map_load(cell->base));
+    return true;
+}
+
+static void entry_remove(const struct cell *cell, unsigned char *begin)
+{
+    if (cell->kind == CELL_HUGE && ptr_offset(begin, cell->base) >= GRANULE_BYTES)
+        neb_page_map_fill(begin, 1, ENTRY_NONE);
+}
+
+static void contents_set(unsigned char *begin, size_t size, enum content content)
+{
+    size_t filled = size < FILL_BYTES_MAX ? size : FILL_BYTES_MAX;
+    if (content == CONTENT_CLEAR)
+        memset(begin, 0, size);
+    else if (content == CONTENT_FILL && check_has(CHECK_FILL) && neb_check.fill_alloc != FILL_NOTHING)
+        memset(begin, (int)neb_check.fill_alloc, filled);
+}
+
+void *neb_check_dress(void *raw, size_t size, size_t alignment, enum family family, enum content content)
+{
+    struct cell cell;
+    if (!neb_cell_of(raw, false, &cell) || cell.record == NULL) {
+        contents_set(raw, size, content); /* no room for a record: it stays as the heap gave it */
+        return raw;
+    }
+    size_t front = front_for(alignment);
+    size_t slack = check_has(CHECK_CANARY) ? cell.bytes - front - size : 0;
+    unsigned char *begin = cell.base + front;
+    if (!entry_add(&cell, begin))
+        return NULL;
+    if (check_has(CHECK_CANARY)) {
+        neb_canary_write(begin - front_canary(front), front_canary(front));
+        neb_canary_write(begin + size, slack_canary(slack));
+    }
+    contents_set(begin, size, content);
+    record_set(&cell, front, slack, family);
+    atomic_store_explicit(&cell.record->state, RECORD_LIVE, memory_order_release); /* R2 */
+    return begin;
+}
+
+/* ---- canaries --------------------------------------------------------------------------------------------------------------- */
+
+/* Whether all of them are whole; otherwise it is reported. */
+static bool canaries_verify(const struct cell *cell, const struct block *block, const char *call)
+{
+    if (!check_has(CHECK_CANARY))
+        return true;
+    size_t count = front_canary(block->front), changed;
+    unsigned char *front = block->begin - count, *slack = block->begin + block->size;
+    if ((changed = neb_canary_verify_back(front, count)) != 0) {
+        size_t lowest = neb_canary_verify(front, count);
+        neb_report_underflow(call, cell, count - changed + 1, count - lowest);
+        return false;
+    }
+    count = slack_canary(block->slack);
+    if ((changed = neb_canary_verify(slack, count)) != count) {
+        neb_report_overflow(call, cell, changed + 1, neb_canary_verify_back(slack, count));
+        return false;
+    }
+    return true;
+}
+
+/* ---- free ---------------------------------------------------------------------------------------------------------------------- */
+
+bool neb_block_is_hidden(const struct cell *cell)
+{
+    return cell->kind != CELL_SMALL && check_has(CHECK_QUARANTINE) && neb_block_of(cell).state == RECORD_FREED;
+}
+
+/* The pages of a large block go back while it waits, and nothing can touch it. */
+static void contents_hide(const struct cell *cell)
+{
+    (void)neb_vm_purge(cell->base, cell->bytes);
+    (void)neb_vm_guard(cell->base, cell->bytes);
+}
+
+static void contents_spoil(const struct cell *cell, const struct block *block)
+{
+    if (!check_has(CHECK_FILL) || neb_check.fill_free == FILL_NOTHING)
+        return;
+    if (cell->kind == CELL_SMALL)
+        memset(block->begin, (int)neb_check.fill_free, block->size);
+    else if (!check_has(CHECK_QUARANTINE))
+        (void)neb_vm_purge(cell->base, cell->bytes);
+}
+
+static void statement_check(void *p, const struct check_call *call, const struct cell *cell, const struct block *block)
+{
+    if (!check_has(CHECK_ORIGIN))
+        return;
+    if (call->family != block->family)
+        neb_report_family(call->name, p, cell);
+    else if (call->has_size && call->size != block->size)
+        neb_report_size(call->name, p, cell, call->size);
+    else if ((call->has_alignment || call->family != FAMILY_MALLOC) && front_for(call->alignment) != block->front)
+        neb_report_alignment(call->name, p, cell, call->alignment);
+}
+
+/* The cell is the caller's, to be given to the heap. */
+static void *cell_leave(const struct cell *cell, const struct block *block, enum record_state from)
+{
+    uint8_t expected = (uint8_t)from;
+    entry_remove(cell, block->begin);
+    (void)atomic_compare_exchange_strong_explicit(&cell->record->state, &expected, RECORD_RELEASED, memory_order_acq_rel,
+                                                  memory_order_relaxed);
+    return cell->base;
+}
+
+static bool quarantine_enter(void *p, const struct cell *cell)
+{
+    size_t weight = cell->bytes;
+    if (!check_has(CHECK_QUARANTINE))
+        return false;
+    if (cell->kind != CELL_SMALL) {
+        contents_hide(cell);
+        weight = weight >> HIDDEN_WEIGHT_SHIFT > HIDDEN_WEIGHT_MIN ? weight >> HIDDEN_WEIGHT_SHIFT : HIDDEN_WEIGHT_MIN;
+    }
+    if (neb_quarantine_put(p, weight))
+        return true;
+    if (cell->kind != CELL_SMALL)
+        (void)neb_vm_unguard(cell->base, cell->bytes);
+    return false;
+}
+
+/* LIVE -> FREED by exactly one of several. */
+static bool state_free(struct block_record *record)
+{
+    uint8_t live = RECORD_LIVE;
+    return atomic_compare_exchange_strong_explicit(&record->state, &live, RECORD_FREED, memory_order_acq_rel, /* K1 */
+                                                   memory_order_relaxed);
+}
+
+enum check_answer neb_check_release(void *p, const struct check_call *call, void **raw)
+{
+    struct cell cell;
+    if (!neb_cell_of(p, true, &cell) || cell.record == NULL || state_of(cell.record) == RECORD_NONE)
+        return CHECK_UNDRESSED;
+    struct block block = neb_block_of(&cell);
+    if (p != block.begin) {
+        neb_report_inside(call->name, p, &cell);
+        return CHECK_DONE;
+    }
+    if (!state_free(cell.record)) {
+        neb_report_double_free(call->name, p, &cell);
+        return CHECK_DONE;
+    }
+    if (check_has(CHECK_ORIGIN)) {
+        atomic_store_explicit(&cell.record->free_thread, neb_thread_number(), memory_order_relaxed);
+        atomic_store_explicit(&cell.record->free_stack, stack_here(), memory_order_relaxed);
+    }
+    statement_check(p, call, &cell, &block);
+    (void)canaries_verify(&cell, &block, call->name);
+    contents_spoil(&cell, &block);
+    if (quarantine_enter(p, &cell))
+        return CHECK_DONE;
+    *raw = cell_leave(&cell, &block, RECORD_FREED);
+    return CHECK_GIVE;
+}
+
+/* ---- the end of quarantine -------------------------------------------------------------------------------------------------------- */
+
+static void freed_verify(const struct cell *cell, const struct block *block)
+{
+    if (cell->kind != CELL_SMALL || !canaries_verify(cell, block, "free"))
+        return;
+    if (!check_has(CHECK_FILL) || neb_check.fill_free == FILL_NOTHING)
+        return;
+    size_t same = neb_fill_verify(block->begin, block->size, neb_check.fill_free);
+    if (same != block->size)
+        neb_report_write_after_free(cell, same);
+}
+
+static void *quarantine_leave(bool any)
+{
+    void *p = neb_quarantine_take(any);
+    struct cell cell;
+    if (p == NULL || !neb_cell_of(p, false, &cell))
+        return NULL;
+    struct block block = neb_block_of(&cell);
+    freed_verify(&cell, &block);
+    if (cell.kind != CELL_SMALL && !neb_vm_unguard(cell.base, cell.bytes))
+        return quarantine_leave(any); /* the system refuses: it stays out of reach for good */
+    return cell_leave(&cell, &block, RECORD_FREED);
+}
+
+void *neb_check_expired(void)
+{
+    return quarantine_leave(false);
+}
+
+void *neb_check_drain(void)
+{
+    return quarantine_leave(true);
+}
+
+/* ---- questions -------------------------------------------------------------------------------------------------------------------- */
+
+bool neb_check_knows(const void *p)
+{
+    struct cell cell;
+    return neb_cell_of(p, true, &cell) && cell.record != NULL && state_of(cell.record) != RECORD_NONE;
+}
+
+bool neb_check_size(const void *p, const char *call, size_t *size)
+{
+    struct cell cell;
+    if (!neb_cell_of(p, true, &cell) || cell.record == NULL || state_of(cell.record) == RECORD_NONE)
+        return false;
+    struct block block = neb_block_of(&cell);
+    *size = block.size;
+    if (p != block.begin)
+        neb_report_inside(call, p, &cell);
+    else if (block.state != RECORD_LIVE)
+        neb_report_freed_used(call, p, &cell);
+    else
+        return true;
+    return false;
+}
+
+/* ---- begin and end ------------------------------------------------------------------------------------------------------------------ */
+
+static void on_fault(const struct os_fault *fault)
+{
+    struct cell cell;
+    if (fault->has_address && neb_cell_of(fault->address, true, &cell) && cell.record != NULL && state_of(cell.record) != RECORD_NONE)
+        neb_report_fault(fault->address, fault->is_write, &cell);
+}
+
+void neb_check_enable(const struct check_options *options)
+{
+    neb_canary_init(options->random_canaries);
+    neb_quarantine_init(options->quarantine_bytes);
+    neb_records_enable();
+    neb_check = *options;
+    if (check_has(CHECK_QUARANTINE))
+        neb_os_on_fault(on_fault);
+}
+
+/* Blocks in use; those in quarantine are verified by draining it. */
+static void live_verify(void *argument, const struct cell *cell)
+{
+    (void)argument;
+    if (cell->record == NULL || state_of(cell->record) != RECORD_LIVE)
+        return;
+    struct block block = neb_block_of(cell);
+    if (block.state == RECORD_LIVE)
+        (void)canaries_verify(cell, &block, "exit");
+}
+
+void neb_check_finish(void)
+{
+    neb_cells_walk(live_verify, NULL);
+}

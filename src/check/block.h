@@ -1,0 +1,23 @@
+/* block.h - what a record says of its cell, for the files of this room. */
+#ifndef NEB_CHECK_BLOCK_H
+#define NEB_CHECK_BLOCK_H
+
+#include "check/check.h"
+
+struct block {
+    unsigned char *begin; /* what the program has */
+    size_t size, front, slack;
+    enum family family;
+    enum record_state state;
+};
+
+/* The block of a cell that has a record. */
+struct block neb_block_of(const struct cell *cell);
+const char *neb_family_name(enum family family);
+/* Small number of the calling thread, for records; its kernel id and, as long as it runs, its name. */
+uint16_t neb_thread_number(void);
+uint32_t neb_thread_number_id(uint16_t number);
+/* Whether the contents of a block that was freed are out of reach. */
+bool neb_block_is_hidden(const struct cell *cell);
+
+#endif

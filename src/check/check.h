@@ -1,0 +1,103 @@
+/* check.h - blocks that are looked at: what is put around them, remembered of them, and asked of every call.
+ *
+ *   cell   | front: canary | the program's bytes: filled or zero | slack: canary |      record out of line (heap/record.h)
+ *
+ *   alloc  room -> (the heap gives a cell) -> dress                        NONE, RELEASED -> LIVE
+ *   free   release: state, canaries, kind, size -> quarantine or the heap  LIVE -> FREED (-> RELEASED)
+ *          expired: the quarantine is too large; contents are verified     FREED -> RELEASED
+ *
+ * Features are chosen once, before there are threads: all of them by the checked policy, some by the option harden. With
+ * none, nothing here is called. The front takes cells from the heap and gives them back: this room never does.
+ *
+ * Invariant  of several frees of one block exactly one goes on, from whichever threads they come (K1)
+ * Ownership  a cell: by its record's state; LIVE: the program, FREED: the quarantine, else the heap
+ * Locks      LOCK_QUARANTINE, LOCK_DEPOT; none while anything is reported
+ * Failure    an error is reported; whether the process goes on is the option on_error
+ * Sync       K1: LIVE -> FREED by compare-and-swap; what the allocating thread wrote is released with LIVE */
+#ifndef NEB_CHECK_CHECK_H
+#define NEB_CHECK_CHECK_H
+
+#include "base/attr.h"
+#include "heap/record.h"
+#include "policy/policy.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum check_feature {
+    CHECK_STATE = 1,      /* exact state of every block at every call */
+    CHECK_CANARY = 2,     /* bytes around each block, verified when it is freed and when it leaves the quarantine */
+    CHECK_FILL = 4,       /* fresh and freed blocks are filled */
+    CHECK_QUARANTINE = 8, /* freed blocks wait before they serve again, and are verified when they do */
+    CHECK_ORIGIN = 16     /* stacks and threads of allocation and free, kind of allocation, sizes that are stated */
+};
+
+enum on_error { ON_ERROR_ABORT, ON_ERROR_REPORT, ON_ERROR_STOP };
+enum guard_side { GUARD_NONE, GUARD_END, GUARD_START };
+
+struct check_options {
+    uint32_t features;
+    enum on_error on_error;
+    unsigned fill_alloc, fill_free; /* bytes; FILL_NOTHING */
+    size_t quarantine_bytes;
+    unsigned stack_depth;
+    enum guard_side guard;
+    size_t guard_min, guard_max;    /* sizes of blocks that are guarded */
+    bool random_canaries;
+};
+enum { FILL_NOTHING = 256 };
+
+extern struct check_options neb_check;
+
+NEB_INLINE bool check_has(unsigned feature)
+{
+    return (POLICY_ORIGIN || feature != CHECK_ORIGIN) && (neb_check.features & feature) != 0;
+}
+
+NEB_INLINE bool check_is_on(void)
+{
+    return NEB_UNLIKELY(neb_check.features != 0);
+}
+
+/* Once, before there are threads. */
+void neb_check_enable(const struct check_options *options);
+
+/* ---- allocation -------------------------------------------------------------------------------------------------------- */
+
+enum family { FAMILY_MALLOC, FAMILY_NEW, FAMILY_NEW_ARRAY };
+enum content { CONTENT_FILL, CONTENT_CLEAR, CONTENT_IS_ZERO };
+
+/* Bytes to ask the heap for, aligned as the block is to be. size <= PTRDIFF_MAX; may exceed it. */
+size_t neb_check_room(size_t size, size_t alignment);
+/* Makes the cell that begins at raw a block. NULL: no memory; the cell is still the caller's. */
+void *neb_check_dress(void *raw, size_t size, size_t alignment, enum family family, enum content content);
+
+/* ---- free ------------------------------------------------------------------------------------------------------------------ */
+
+struct check_call {
+    const char *name; /* "free", "realloc", "operator delete", ... */
+    enum family family;
+    bool has_size, has_alignment;
+    size_t size, alignment;
+};
+
+enum check_answer {
+    CHECK_UNDRESSED, /* not a block of this room's: the heap has to judge it */
+    CHECK_GIVE,      /* *raw goes back to the heap now */
+    CHECK_DONE       /* it waits in quarantine, or an error was reported */
+};
+
+enum check_answer neb_check_release(void *p, const struct check_call *call, void **raw);
+/* A cell that left the quarantine, verified, to be given to the heap; NULL: none has to. */
+void *neb_check_expired(void);
+/* The same without regard to the quarantine's size: for trimming and when memory is short. */
+void *neb_check_drain(void);
+/* Bytes of a block in use; what else p is, is reported. False: undressed, or reported. */
+bool neb_check_size(const void *p, const char *call, size_t *size);
+/* Whether p is a block of this room's, in use or not. */
+bool neb_check_knows(const void *p);
+
+/* The end of the process: what lies in quarantine and all live blocks' canaries are verified. */
+void neb_check_finish(void);
+
+#endif

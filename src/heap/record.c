@@ -1,0 +1,148 @@
+/* record.c - see record.h. */
+#include "heap/record.h"
+
+#include "base/bits.h"
+#include "heap/chunk.h"
+#include "heap/huge.h"
+#include "heap/meta.h"
+#include "os/lock.h"
+#include <string.h>
+
+static bool are_enabled; /* written before there are threads */
+
+static unsigned order_of(const struct slab *slab)
+{
+    unsigned order = bits_log2_ceil(neb_size_class[slab->class_index].capacity * sizeof(struct block_record));
+    return order < 8 ? 8 : order;
+}
+
+bool neb_records_make(struct slab *slab)
+{
+    slab->records = NULL;
+    if (!are_enabled)
+        return true;
+    unsigned order = order_of(slab);
+    struct block_record *records = neb_meta_array_take(order);
+    if (records == NULL)
+        return false;
+    memset(records, 0, (size_t)1 << order);
+    slab->records = records;
+    return true;
+}
+
+void neb_records_drop(struct slab *slab)
+{
+    if (slab->records != NULL)
+        neb_meta_array_give(slab->records, order_of(slab));
+    slab->records = NULL;
+}
+
+/* ---- the walk over chunks -------------------------------------------------------------------------------------------- */
+
+static void chunk_walk(struct chunk *chunk, void (*visit)(void *argument, struct chunk *chunk, unsigned first, uint32_t entry),
+                       void *argument)
+{
+    for (unsigned granule = 0; granule < CHUNK_GRANULES; granule++) {
+        uint32_t entry = page_map_load(ptr_add(chunk->base, (size_t)granule << GRANULE_SHIFT));
+        if (entry != ENTRY_NONE && chunk->head[granule] == granule)
+            visit(argument, chunk, granule, entry);
+    }
+}
+
+/* A descriptor that serves another chunk now is found there. */
+static void chunks_walk(void (*visit)(void *argument, struct chunk *chunk, unsigned first, uint32_t entry), void *argument)
+{
+    for (size_t leaf_index = 0; leaf_index < LEAF_COUNT; leaf_index++) {
+        struct chunk_leaf *leaf = atomic_load_explicit(&neb_chunk_root[leaf_index], memory_order_acquire); /* P2 */
+        for (size_t i = 0; leaf != NULL && i < LEAF_CHUNKS; i++) {
+            struct chunk *chunk = atomic_load_explicit(&leaf->chunk[i], memory_order_acquire); /* P3 */
+            if (chunk != NULL && ptr_address(chunk->base) >> CHUNK_SHIFT == (leaf_index << (LEAF_SHIFT - CHUNK_SHIFT)) + i)
+                chunk_walk(chunk, visit, argument);
+        }
+    }
+}
+
+static void slab_enable(void *argument, struct chunk *chunk, unsigned first, uint32_t entry)
+{
+    (void)argument;
+    if (entry_is_pooled(entry))
+        (void)neb_records_make(&chunk->slab[first]); /* refused: these few blocks stay unchecked */
+}
+
+void neb_records_enable(void)
+{
+    are_enabled = true;
+    chunks_walk(slab_enable, NULL);
+}
+
+bool neb_records_are_enabled(void)
+{
+    return are_enabled;
+}
+
+/* ---- cells --------------------------------------------------------------------------------------------------------------- */
+
+static struct cell cell_in_slab(const struct slab *slab, size_t index)
+{
+    size_t bytes = neb_size_class[slab->class_index].size;
+    return (struct cell){ptr_add(slab->base, index * bytes), bytes, slab->records == NULL ? NULL : &slab->records[index],
+                         NULL, NULL, CELL_SMALL};
+}
+
+static struct cell cell_of_run(struct chunk *chunk, unsigned first)
+{
+    return (struct cell){ptr_add(chunk->base, (size_t)first << GRANULE_SHIFT), (size_t)chunk->granules[first] << GRANULE_SHIFT,
+                         are_enabled ? &chunk->record[first] : NULL, NULL, NULL, CELL_LARGE};
+}
+
+bool neb_cell_of(const void *p, bool many, struct cell *cell)
+{
+    uint32_t entry = page_map_load(p);
+    if (entry_is_huge(entry))
+        return neb_huge_cell(entry, cell) && ptr_offset(p, cell->base) < cell->bytes;
+    if (entry == ENTRY_NONE)
+        return many && neb_huge_cell_around(p, cell);
+    struct chunk *chunk = page_map_chunk(p);
+    unsigned first = chunk->head[chunk_granule_of(p)];
+    if (!entry_is_pooled(entry)) {
+        *cell = cell_of_run(chunk, first);
+        return true;
+    }
+    const struct slab *slab = &chunk->slab[first];
+    size_t index = size_class_index(&neb_size_class[slab->class_index], ptr_offset(p, slab->base));
+    if (index >= slab->capacity)
+        return false;
+    *cell = cell_in_slab(slab, index);
+    return true;
+}
+
+struct cell_visit {
+    void (*visit)(void *argument, const struct cell *cell);
+    void *argument;
+};
+
+static void visit_in_chunk(void *argument, struct chunk *chunk, unsigned first, uint32_t entry)
+{
+    const struct cell_visit *to = argument;
+    if (!entry_is_pooled(entry)) {
+        struct cell cell = cell_of_run(chunk, first);
+        if (entry == ENTRY_LARGE_HEAD)
+            to->visit(to->argument, &cell);
+        return;
+    }
+    const struct slab *slab = &chunk->slab[first];
+    for (size_t index = 0; slab->records != NULL && index < slab->capacity; index++) {
+        struct cell cell = cell_in_slab(slab, index);
+        to->visit(to->argument, &cell);
+    }
+}
+
+void neb_cells_walk(void (*visit)(void *argument, const struct cell *cell), void *argument)
+{
+    struct cell_visit to = {visit, argument};
+    chunks_walk(visit_in_chunk, &to);
+    struct cell cell;
+    for (uint32_t number = 0; neb_huge_cell(number, &cell); number++)
+        if (cell.base != NULL)
+            visit(argument, &cell);
+}

@@ -1,0 +1,68 @@
+/* record.h - what is remembered of each block where blocks are checked: out of line, so that no bug of the program
+ * reaches it.
+ *
+ *   slab    records[index], an array beside the bitmap      cell = the block of the slab's class
+ *   large   chunk->record[first granule]                    cell = the run of granules
+ *   huge    the slot's record                               cell = the mapping
+ *
+ *   cell    | front: canary | the program's block: size bytes | slack: canary |
+ *
+ * The heap only keeps the room and finds it; what stands in a record is the business of check/. Off until
+ * neb_records_enable: then slab->records is NULL, nothing is spent.
+ *
+ * Invariant  a cell has one record for as long as it exists; the record's state is NONE when the cell was never
+ *            handed out since
+ * Ownership  state: any thread, by compare-and-swap (R2); the other fields: who made the state LIVE, or FREED
+ * Failure    a slab whose records cannot be had is not made
+ * Sync       R2: what a state says is written before it */
+#ifndef NEB_HEAP_RECORD_H
+#define NEB_HEAP_RECORD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum record_state {
+    RECORD_NONE,
+    RECORD_LIVE,    /* the program's */
+    RECORD_FREED,   /* in quarantine */
+    RECORD_RELEASED /* the heap's again */
+};
+
+struct block_record {
+    _Atomic uint32_t alloc_stack, free_stack;   /* stacks of the depot; 0: none */
+    _Atomic uint16_t alloc_thread, free_thread; /* numbers of threads; 0: unknown */
+    _Atomic uint16_t slack;                     /* bytes of the cell behind the block; huge: see there */
+    _Atomic uint8_t form;                       /* kind, and the front's log2: check/ packs both */
+    _Atomic uint8_t state;
+};
+_Static_assert(sizeof(struct block_record) == 16, "four in a cache line");
+
+struct slab;
+struct size_class;
+
+enum cell_kind { CELL_SMALL, CELL_LARGE, CELL_HUGE };
+
+struct cell {
+    unsigned char *base;
+    size_t bytes;
+    struct block_record *record; /* NULL: the block was made before records were */
+    size_t *front, *slack;       /* huge: where these stand, since 16 bits may not hold them; else NULL */
+    enum cell_kind kind;
+};
+
+/* Once, before there are threads: from now on every slab has records, those that exist already too. */
+void neb_records_enable(void);
+bool neb_records_are_enabled(void);
+/* For the makers of slabs. False: no memory. */
+bool neb_records_make(struct slab *slab);
+void neb_records_drop(struct slab *slab);
+
+/* The cell in which p lies, which may be any address. False: in none. O(1), but O(huge blocks) inside a huge block
+ * behind its first granule, where many is set; then LOCK_HUGE is taken. */
+bool neb_cell_of(const void *p, bool many, struct cell *cell);
+/* Every cell that has a record, also those of slabs and blocks that others are using at this moment. */
+void neb_cells_walk(void (*visit)(void *argument, const struct cell *cell), void *argument);
+
+#endif
