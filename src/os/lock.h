@@ -29,6 +29,15 @@ struct lock {
 /* All locks there are, by rank. */
 extern struct lock neb_locks[LOCK_COUNT];
 
+/* What the calling thread holds. A signal handler that came while locks is not 0 could wait for itself for ever: it
+ * is put off until the last one is given (os/signal.h). */
+struct hold {
+    uint64_t deferred; /* signals that were put off: bit number - 1 */
+    uint16_t locks;    /* counted before a lock is taken, and until after it was given */
+    bool all;          /* between take_all and give_all */
+};
+extern _Thread_local struct hold neb_hold __attribute__((tls_model("initial-exec")));
+
 void neb_lock_take(struct lock *lock);
 bool neb_lock_try(struct lock *lock);
 void neb_lock_give(struct lock *lock);

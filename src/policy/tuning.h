@@ -108,6 +108,13 @@ enum {
 /* Huge blocks that were allocated before new ones ask for huge pages. bench: sizes-huge. */
 #define HUGE_PAGE_ALLOCS_MIN 16
 
+/* ---- signal handlers ---------------------------------------------------------------------------------------------- */
+
+enum {
+    EMERGENCY_GRANULES = 4,   /* 256 KiB of address space, once a program has a handler of signals */
+    EMERGENCY_CELL_SHIFT = 8  /* blocks are up to 64 cells of 256 bytes: a crash handler's texts and tables */
+};
+
 /* ---- metadata ---------------------------------------------------------------------------------------------------- */
 
 #define META_REGION_BYTES ((size_t)256 << 10)
