@@ -95,8 +95,12 @@ void neb_lock_reset(struct lock *lock)
     atomic_store_explicit(&lock->state, FREE, memory_order_relaxed); /* the child has one thread */
 }
 
+/* A handler that could not be put off may fork while its thread holds some: then none is waited for, and what the other
+ * threads were doing is what the child finds. */
 void neb_locks_take_all(void)
 {
+    if (neb_hold.locks != 0)
+        return;
     for (unsigned rank = 0; rank < LOCK_COUNT; rank++)
         neb_lock_take(&neb_locks[rank]);
     neb_hold.all = true;
@@ -104,6 +108,8 @@ void neb_locks_take_all(void)
 
 void neb_locks_give_all(void)
 {
+    if (!neb_hold.all)
+        return;
     neb_hold.all = false;
     for (unsigned rank = LOCK_COUNT; rank-- > 0;)
         neb_lock_give(&neb_locks[rank]);
@@ -135,8 +141,9 @@ void neb_locks_reset_all(void)
 {
     for (unsigned rank = 0; rank < LOCK_COUNT; rank++)
         neb_lock_reset(&neb_locks[rank]);
+    if (neb_hold.all)
+        neb_hold.locks = 0; /* else the interrupted call still counts its own down */
     neb_hold.all = false;
-    neb_hold.locks = 0;
     if (neb_hold.deferred != 0)
         neb_signals_deliver(); /* what was pending stayed with the parent; blocked it is here too */
 }

@@ -44,7 +44,7 @@ void neb_lock_give(struct lock *lock);
 /* In the child of a fork, where no other thread is left: free, whatever it was. */
 void neb_lock_reset(struct lock *lock);
 
-/* All locks, in the order of ranks, so that the state of the whole allocator stands still. What the calling thread
+/* Unless the thread holds some already: all locks, in the order of ranks, so that the state of the whole allocator stands still. What the calling thread
  * allocates in between takes and gives none. */
 void neb_locks_take_all(void);
 /* The same, without waiting for ever: the thread itself may hold one, in a signal handler. */

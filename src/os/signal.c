@@ -84,6 +84,8 @@ uintptr_t neb_signal_pc(const void *context)
     return (uintptr_t)interrupted->uc_mcontext.gregs[REG_RIP];
 #elif defined(__aarch64__)
     return (uintptr_t)interrupted->uc_mcontext.pc;
+#else
+#error "where does the context of a handler have the program counter?"
 #endif
 }
 
@@ -94,6 +96,8 @@ uintptr_t neb_signal_sp(const void *context)
     return (uintptr_t)interrupted->uc_mcontext.gregs[REG_RSP];
 #elif defined(__aarch64__)
     return (uintptr_t)interrupted->uc_mcontext.sp;
+#else
+#error "where does the context of a handler have the stack pointer?"
 #endif
 }
 
