@@ -8,6 +8,11 @@
 #define NEB_EXPORT __attribute__((visibility("default")))
 #define NEB_LIKELY(x) __builtin_expect(!!(x), 1)
 #define NEB_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#if defined(__has_attribute) && defined(__clang__)
+#define NEB_TAIL __attribute__((musttail)) /* before return: the call must be a jump */
+#else
+#define NEB_TAIL /* gcc makes one of a call in this place when it optimises */
+#endif
 #define NEB_ALIGNED(n) __attribute__((aligned(n)))
 
 #endif

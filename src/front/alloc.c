@@ -5,6 +5,7 @@
 #include "front/loader.h"
 #include "front/region.h"
 #include "front/scope.h"
+#include "heap/emergency.h"
 #include "heap/fault.h"
 #include "heap/large.h"
 #include "heap/pool.h"
@@ -112,6 +113,10 @@ static void *checked_alloc(size_t size, size_t alignment, enum family family, bo
 {
     bool is_ordinary = true;
     void *block = NULL;
+    if (NEB_UNLIKELY(heap_is_in_emergency())) {
+        block = neb_emergency_alloc(size, alignment);
+        return block != NULL && clear ? memset(block, 0, size) : block;
+    }
     if (NEB_UNLIKELY(neb_tls.state == THREAD_AMBIENT)) {
         int saved = errno;
         block = neb_ambient_alloc(size, alignment, &is_ordinary);
@@ -134,10 +139,18 @@ static NEB_COLD void *ambient_alloc(size_t size, size_t alignment, bool *zeroed)
     return is_ordinary ? heap_alloc(size, alignment, zeroed) : block;
 }
 
+static NEB_COLD void *special_alloc(size_t size, size_t alignment, bool *zeroed)
+{
+    neb_heap_end_left_handler();
+    if (heap_is_in_emergency())
+        return neb_emergency_alloc(size, alignment);
+    return neb_tls.state == THREAD_AMBIENT ? ambient_alloc(size, alignment, zeroed) : heap_alloc(size, alignment, zeroed);
+}
+
 static void *allocate(size_t size, size_t alignment, bool *zeroed)
 {
-    if (NEB_UNLIKELY(neb_tls.state == THREAD_AMBIENT))
-        return ambient_alloc(size, alignment, zeroed);
+    if (NEB_UNLIKELY(neb_tls.state > THREAD_ENDED))
+        return special_alloc(size, alignment, zeroed);
     return heap_alloc(size, alignment, zeroed);
 }
 
@@ -184,7 +197,7 @@ void *neb_memalign(size_t alignment, size_t size)
  * and clearing a small block costs less than a page fault. */
 static void *zero_alloc(size_t size)
 {
-    if (size <= CALLOC_FRESH_MIN || size > SMALL_MAX || POLICY_FREE_EXACT || check_is_on() || neb_tls.state == THREAD_AMBIENT)
+    if (size <= CALLOC_FRESH_MIN || size > SMALL_MAX || POLICY_FREE_EXACT || check_is_on() || neb_tls.state > THREAD_ENDED)
         return NULL;
     unsigned class_index = size_class_of(size);
     struct heap *heap = neb_heap_enter();
@@ -220,6 +233,8 @@ void *neb_calloc(size_t count, size_t size)
 /* From p to the end of its block; 0: p is not the beginning of a block. */
 static size_t block_size(const void *p, uint32_t entry)
 {
+    if (entry == ENTRY_EMERGENCY)
+        return neb_emergency_usable(p);
     if (!entry_is_pooled(entry))
         return neb_large_usable(p, entry);
     const struct slab *slab = slab_of(p);
@@ -285,6 +300,12 @@ static void pool_free(void *p, const char *call)
     neb_heap_leave(heap);
 }
 
+static NEB_COLD void emergency_free(void *p, uint32_t entry, const char *call)
+{
+    if (entry == ENTRY_EMERGENCY && !neb_emergency_free(p))
+        neb_fault_invalid(call, p);
+}
+
 static void raw_free(void *p, const char *call)
 {
     uint32_t entry = page_map_load(p);
@@ -334,6 +355,10 @@ static void free_as(void *p, const struct check_call *call)
         return;
     int saved = errno;
     uint32_t entry = page_map_load(p);
+    if (NEB_UNLIKELY(entry == ENTRY_EMERGENCY || heap_is_in_emergency())) {
+        emergency_free(p, entry, call->name); /* in an emergency other blocks are lost */
+        return;
+    }
     if (NEB_UNLIKELY(entry_is_region(entry))) {
         neb_region_free(p, entry, call->name);
         return;
@@ -449,6 +474,8 @@ void *neb_realloc(void *p, size_t size)
     size_t old_size = live_size(p, entry, "realloc");
     if (entry_is_pooled(entry) && fits_in_place(old_size, size))
         return p;
+    if (NEB_UNLIKELY(entry == ENTRY_EMERGENCY || heap_is_in_emergency()))
+        return realloc_by_copy(p, old_size, size, entry);
     if (!entry_is_pooled(entry) && entry != ENTRY_NONE && size > SMALL_MAX) {
         int saved = errno;
         void *resized = neb_large_resize(p, entry, size);
@@ -478,6 +505,8 @@ void neb_verify(void)
 size_t neb_trim(void)
 {
     int saved = errno;
+    if (heap_is_in_emergency())
+        return 0;
     if (check_is_on())
         (void)quarantine_drain();
     struct heap *heap = neb_heap_enter();

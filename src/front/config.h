@@ -15,6 +15,8 @@
     X(stats_signal, 0, 0, 64, "print the report whenever this signal arrives (0: none)")                               \
     X(decay_ms, DECAY_MS_DEFAULT, 0, 3600000, "how long free memory stays resident, in milliseconds")                  \
     X(huge_pages, 1, 0, 1, "ask for huge pages: growing heaps above 32 MiB, large blocks on end")                      \
+    X(signals, 1, 0, 1, "make malloc safe in handlers of signals that interrupt it")                                    \
+    X(deepbind, 0, 0, 1, "let dlopen's RTLD_DEEPBIND pass: a plugin's malloc may then be libc's")                       \
     X(huge_keep_mib, HUGE_KEEP_MIB_DEFAULT, 0, 1048576, "freed blocks above 2 MiB kept for reuse, in MiB")                 \
     X(harden, 0, 0, 2, "1: exact state of every block, random order, guard pages; 2: canaries and quarantine too")     \
     X(zero_on_free, 0, 0, 1, "harden: freed memory is cleared; always with harden=2")                                  \

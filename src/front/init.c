@@ -8,6 +8,7 @@
 #include "check/report.h"
 #include "front/alloc.h"
 #include "front/config.h"
+#include "front/handler.h"
 #include "front/stats.h"
 #include "heap/chunk.h"
 #include "heap/heap.h"
@@ -73,6 +74,7 @@ static void options_apply(void)
     neb_heap_set_decay((uint32_t)options[OPTION_decay_ms]);
     neb_chunk_set_huge_pages(options[OPTION_huge_pages] != 0);
     neb_huge_set_huge_pages(options[OPTION_huge_pages] != 0);
+    neb_handler_set_wanted(options[OPTION_signals] != 0);
     neb_huge_set_keep((size_t)options[OPTION_huge_keep_mib] << 20);
     checks_apply();
     if (options[OPTION_stats_signal] != 0 && !neb_os_on_signal((int)options[OPTION_stats_signal], on_stats_signal))
@@ -90,6 +92,11 @@ void neb_init(char *const *environment)
     neb_thread_at_fork(neb_locks_take_all, neb_locks_give_all, neb_locks_reset_all);
     neb_config_parse(neb_env_value(environment, "NEBMALLOC"), options);
     options_apply();
+}
+
+bool neb_keeps_deepbind(void)
+{
+    return options[OPTION_deepbind] != 0;
 }
 
 void neb_exit(void)

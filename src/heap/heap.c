@@ -9,6 +9,7 @@
 #include "os/env.h"
 #include "os/lock.h"
 #include "os/process.h"
+#include "os/signal.h"
 #include "os/thread.h"
 
 enum {
@@ -33,7 +34,7 @@ struct heap neb_heap_none = {
     .bin = {NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8},
 };
 struct heap neb_heap_shared;
-_Thread_local struct tls neb_tls __attribute__((tls_model("initial-exec"))) = {&neb_heap_none, 0, THREAD_YOUNG, 0, 0, NULL};
+_Thread_local struct tls neb_tls __attribute__((tls_model("initial-exec"))) = {.heap = &neb_heap_none};
 
 struct segment {
     _Atomic(struct heap *) heap[HEAP_SEGMENT];
@@ -142,15 +143,20 @@ static struct heap *shared_enter(void)
 /* The process's first heap goes to whoever comes first, which nearly always is the main thread. */
 static bool thread_deserves_heap(struct tls *tls)
 {
-    return tls->slow_calls++ >= YOUNG_CALLS || atomic_load_explicit(&alive_count, memory_order_relaxed) == 0;
+    if (tls->slow_calls < YOUNG_CALLS && atomic_load_explicit(&alive_count, memory_order_relaxed) != 0) {
+        tls->slow_calls++;
+        return false;
+    }
+    return true;
 }
 
+/* A handler has no scope of its own. */
 void neb_heap_set_aside(bool aside)
 {
     struct tls *tls = &neb_tls;
-    if (aside && tls->state != THREAD_AMBIENT) {
+    if (aside && tls->state < THREAD_AMBIENT) {
         tls->aside = tls->state == THREAD_SLOW ? tls->aside : tls->heap;
-        tls->aside_state = tls->state;
+        tls->aside_state = tls->state & 15u;
         tls->heap = &neb_heap_none;
         tls->state = THREAD_AMBIENT;
     } else if (!aside && tls->state == THREAD_AMBIENT) {
@@ -190,16 +196,18 @@ size_t neb_heap_random(struct heap *heap, size_t bound)
     return (size_t)(((heap->random >> 32) * bound) >> 32);
 }
 
-NEB_NOINLINE struct heap *neb_heap_enter(void)
+static bool is_with_heap(unsigned state)
 {
-    struct tls *tls = &neb_tls;
-    if (NEB_LIKELY(tls->state == THREAD_HAS_HEAP))
-        return tls->heap;
+    return state == THREAD_HAS_HEAP || state == THREAD_SLOW;
+}
+
+static NEB_NOINLINE struct heap *enter_slow(struct tls *tls)
+{
     if (tls->state == THREAD_SLOW)
         return tls->aside;
     if (tls->state == THREAD_AMBIENT)
-        return tls->aside_state == THREAD_HAS_HEAP || tls->aside_state == THREAD_SLOW ? tls->aside : shared_enter();
-    if (tls->state == THREAD_ENDED || !thread_deserves_heap(tls))
+        return is_with_heap(tls->aside_state) ? tls->aside : shared_enter();
+    if (tls->state >= THREAD_ENDED || !thread_deserves_heap(tls))
         return shared_enter();
     struct heap *heap = heap_take();
     if (heap == NULL)
@@ -213,16 +221,117 @@ NEB_NOINLINE struct heap *neb_heap_enter(void)
     return heap;
 }
 
+NEB_NOINLINE struct heap *neb_heap_enter(void)
+{
+    struct tls *tls = &neb_tls;
+    if (NEB_UNLIKELY(tls->state == THREAD_IN_HANDLER))
+        neb_heap_end_left_handler();
+    if (NEB_UNLIKELY(tls->state == THREAD_IN_HANDLER))
+        return shared_enter(); /* is_busy is the interrupted call's */
+    tls->is_busy = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    return NEB_LIKELY(tls->state == THREAD_HAS_HEAP) ? tls->heap : enter_slow(tls);
+}
+
 void neb_heap_leave(struct heap *heap)
 {
     if (heap == &neb_heap_shared)
         neb_lock_give(&neb_locks[LOCK_SHARED_HEAP]);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (neb_tls.state != THREAD_IN_HANDLER)
+        neb_tls.is_busy = false;
 }
+
+/* ---- signal handlers; see heap.h --------------------------------------------------------------------------------------- */
+
+static bool is_below_handler(const struct tls *tls, uintptr_t sp)
+{
+    return tls->handler_depth == 0 ? sp <= tls->handler_frame : tls->handler_frame - sp <= tls->handler_depth;
+}
+
+static void handler_set(struct tls *tls, uintptr_t frame, size_t depth)
+{
+    tls->handler_frame = frame;
+    tls->handler_depth = depth > UINT32_MAX ? UINT32_MAX : (uint32_t)depth;
+}
+
+/* A heap that was left in the middle of a change is lost; the next slow call makes another. */
+static void handler_was_left(struct tls *tls)
+{
+    bool had_heap = is_with_heap(tls->interrupted_state);
+    bool is_whole = !tls->is_busy;
+    tls->is_busy = false;
+    tls->heap = tls->interrupted_state == THREAD_HAS_HEAP && is_whole ? tls->aside : &neb_heap_none;
+    if (had_heap && !is_whole)
+        tls->slow_calls = YOUNG_CALLS;
+    tls->state = had_heap && !is_whole ? THREAD_YOUNG : tls->interrupted_state;
+}
+
+void neb_heap_end_left_handler(void)
+{
+    struct tls *tls = &neb_tls;
+    if (tls->state == THREAD_IN_HANDLER && !is_below_handler(tls, ptr_address(__builtin_frame_address(0))))
+        handler_was_left(tls);
+}
+
+/* The fast paths are this library's code and leave it for nothing; the slow ones say that they are busy, or hold a lock. */
+static bool allocator_was_interrupted(const struct tls *tls, const void *context)
+{
+    return tls->is_busy || tls->state == THREAD_AMBIENT || neb_hold.locks != 0 || neb_os_is_own_code(neb_signal_pc(context));
+}
+
+/* In a handler already. One that runs on another stack than the first would look as if that had been left: until it
+ * returns, every address counts as below. */
+static void interrupt_again(struct tls *tls, struct interruption *interruption, uintptr_t frame)
+{
+    *interruption = (struct interruption){tls->heap, tls->handler_frame, tls->handler_depth, false};
+    if (!is_below_handler(tls, frame))
+        handler_set(tls, UINTPTR_MAX, 0);
+}
+
+bool neb_heap_interrupt(struct interruption *interruption, const void *context, uintptr_t frame)
+{
+    struct tls *tls = &neb_tls;
+    if (tls->state == THREAD_IN_HANDLER && !is_below_handler(tls, neb_signal_sp(context)))
+        handler_was_left(tls);
+    if (tls->state == THREAD_IN_HANDLER) {
+        interrupt_again(tls, interruption, frame);
+        return true;
+    }
+    if (!allocator_was_interrupted(tls, context))
+        return false;
+    *interruption = (struct interruption){tls->heap, frame, 0, true};
+    if (tls->state == THREAD_HAS_HEAP && tls->heap != &neb_heap_none)
+        tls->aside = tls->heap;
+    tls->interrupted_state = tls->state & 15u;
+    handler_set(tls, frame, neb_signal_stack_depth(context, frame));
+    tls->heap = &neb_heap_none;
+    tls->state = THREAD_IN_HANDLER;
+    return true;
+}
+
+/* The state is exactly as it was found, also where it was found in the middle of a change. Not, if the handler was
+ * thought to have been left: then it is somebody else's by now. */
+void neb_heap_resume(const struct interruption *interruption)
+{
+    struct tls *tls = &neb_tls;
+    if (tls->state != THREAD_IN_HANDLER)
+        return;
+    if (!interruption->is_first) {
+        handler_set(tls, interruption->frame, interruption->depth);
+    } else if (tls->handler_frame == interruption->frame || tls->handler_frame == UINTPTR_MAX) {
+        tls->state = tls->interrupted_state;
+        tls->heap = interruption->heap;
+    }
+}
+
+/* ---- the end ----------------------------------------------------------------------------------------------------------- */
 
 void neb_heap_end(void)
 {
+    neb_heap_end_left_handler();
     struct heap *heap = neb_tls.state == THREAD_SLOW ? neb_tls.aside : neb_tls.heap;
-    if (neb_tls.state != THREAD_HAS_HEAP && neb_tls.state != THREAD_SLOW)
+    if (!is_with_heap(neb_tls.state))
         return;
     neb_tls.heap = &neb_heap_none;
     neb_tls.state = THREAD_ENDED;

@@ -20,6 +20,7 @@
 
 #include "heap/chunk.h"
 #include "heap/inbox.h"
+#include "os/lock.h"
 #include "policy/policy.h"
 
 struct bin {
@@ -77,18 +78,28 @@ struct heap {
 _Static_assert(offsetof(struct heap, bin) == BIN_FIRST_OFFSET, "the tables of size_class.c know where bins begin");
 _Static_assert(sizeof(struct bin) == BIN_BYTES, "and how large they are");
 
-/* THREAD_SLOW: it has a heap, which its fast paths do not see (the option harden). */
-enum thread_state { THREAD_YOUNG, THREAD_HAS_HEAP, THREAD_SLOW, THREAD_ENDED, THREAD_AMBIENT };
+enum thread_state {
+    THREAD_YOUNG,
+    THREAD_HAS_HEAP,
+    THREAD_SLOW,      /* it has a heap, set aside: its fast paths do not see it (the option harden) */
+    THREAD_ENDED,
+    THREAD_AMBIENT,   /* malloc comes from a scope: the heap is set aside */
+    THREAD_IN_HANDLER /* of a signal that interrupted the allocator: so is it here */
+};
 
 struct tls {
     struct heap *heap;
-    uint32_t slow_calls;
-    uint8_t state;
-    uint8_t aside_state; /* THREAD_AMBIENT: what it was before, and the heap it had; THREAD_SLOW: the heap it has */
-    uint16_t number;     /* for records of blocks; 0: not asked for yet */
-    struct heap *aside;
+    struct heap *aside;            /* what it was before it was set aside */
+    uintptr_t handler_frame;       /* THREAD_IN_HANDLER: where on the stack the handler begins */
+    uint32_t handler_depth;        /* bytes of an alternate signal stack below that; 0: it is the thread's stack */
+    unsigned state : 8;
+    unsigned aside_state : 4;       /* THREAD_AMBIENT: what it was before */
+    unsigned interrupted_state : 4; /* THREAD_IN_HANDLER: what it was before */
+    unsigned slow_calls : 8;       /* up to YOUNG_CALLS */
+    unsigned is_busy : 8;          /* inside a slow path, where the heap is not whole */
+    uint16_t number;               /* for records of blocks; 0: not asked for yet */
 };
-_Static_assert(sizeof(struct tls) <= 32, "static thread-local storage is scarce for libraries loaded late");
+_Static_assert(sizeof(struct tls) <= 40, "static thread-local storage is scarce for libraries loaded late");
 
 extern _Thread_local struct tls neb_tls __attribute__((tls_model("initial-exec")));
 extern struct heap neb_heap_none, neb_heap_shared;
@@ -134,6 +145,37 @@ bool neb_heap_is_hardened(void);
 size_t neb_heap_random(struct heap *heap, size_t bound);
 /* The thread's end: gives up everything; what comes later goes through the shared heap. */
 void neb_heap_end(void);
+
+/* ---- signal handlers --------------------------------------------------------------------------------------------------
+ *
+ * A handler that interrupted the allocator is, for its time, a thread of its own: neb_heap_none is its heap, so that
+ * every call is a slow one, and the slow paths use the shared heap. What the interrupted call was doing with the
+ * thread's heap waits, as another thread's half-done call would; locks it cannot hold (os/signal.h).
+ *
+ * A handler that interrupted anything else uses the thread's heap as the interrupted code does.
+ *
+ * Where a handler could not be put off although the thread holds locks (a fault within the allocator, abort), it is
+ * served from the emergency region (heap/emergency.h), and what it frees is lost. */
+struct interruption {
+    struct heap *heap;
+    uintptr_t frame;
+    uint32_t depth;
+    bool is_first;
+};
+/* context: what the kernel gave to the handler; frame: an address of its stack frame. False: the allocator was not
+ * interrupted, nothing is to be resumed. */
+bool neb_heap_interrupt(struct interruption *interruption, const void *context, uintptr_t frame);
+void neb_heap_resume(const struct interruption *interruption);
+/* For slow paths. A handler that was left by a jump is still in force: its frame tells. What is below the frame of a
+ * handler on the thread's stack, or on the alternate stack, is a handler's; a call from elsewhere ends it. The heap
+ * comes back, but for one that was left in the middle of a slow path, which is never used again. */
+NEB_COLD void neb_heap_end_left_handler(void);
+
+/* Whether taking a lock could wait for the interrupted code. */
+NEB_INLINE bool heap_is_in_emergency(void)
+{
+    return NEB_UNLIKELY(neb_tls.state == THREAD_IN_HANDLER) && neb_hold.locks != 0 && !neb_hold.all;
+}
 
 /* NULL for an id that was never given out. Any thread, no locks. */
 struct heap *neb_heap_by_id(uint32_t id);

@@ -34,6 +34,7 @@ enum {
     ENTRY_NONE = 0,
     ENTRY_LARGE_HEAD = 1, /* first granule of a large block */
     ENTRY_LARGE_BODY = 2, /* the others */
+    ENTRY_EMERGENCY = 3,  /* heap/emergency.h */
     ENTRY_OFFSET_BITS = 12
 };
 #define ENTRY_HUGE (UINT32_C(1) << 31)
@@ -122,7 +123,7 @@ NEB_INLINE bool entry_is_huge(uint32_t entry)
 
 NEB_INLINE bool entry_is_pooled(uint32_t entry)
 {
-    return !entry_is_huge(entry) && (entry & ENTRY_OFFSET_MASK) > ENTRY_LARGE_BODY;
+    return !entry_is_huge(entry) && (entry & ENTRY_OFFSET_MASK) > ENTRY_EMERGENCY;
 }
 
 /* Makes every entry of the range readable and writable. Takes LOCK_PAGE_MAP. */

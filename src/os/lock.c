@@ -1,10 +1,12 @@
 /* lock.c - futex mutex after Drepper's "Futexes are tricky", with a short spin first.
  *
- * Sync  L1: take acquires what the last give released */
+ * Sync    L1: take acquires what the last give released
+ * Signals neb_hold.locks is counted up before a lock can be held, and down after it cannot be any more */
 #define _GNU_SOURCE
 #include "os/lock.h"
 
 #include "base/attr.h"
+#include "os/signal.h"
 #include <linux/futex.h>
 #include <sched.h>
 #include <sys/syscall.h>
@@ -16,7 +18,22 @@ enum { TRIES = 100 }; /* of a try for all locks, each after the others ran */
 
 struct lock neb_locks[LOCK_COUNT];
 
-static _Thread_local bool holds_all __attribute__((tls_model("initial-exec")));
+_Thread_local struct hold neb_hold __attribute__((tls_model("initial-exec")));
+
+static void hold_more(void)
+{
+    neb_hold.locks++;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+static void hold_less(void)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    neb_hold.locks--;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (NEB_UNLIKELY(neb_hold.deferred != 0) && neb_hold.locks == 0)
+        neb_signals_deliver();
+}
 
 static void pause_briefly(void)
 {
@@ -27,19 +44,28 @@ static void pause_briefly(void)
 #endif
 }
 
-bool neb_lock_try(struct lock *lock)
+static bool try_once(struct lock *lock)
 {
     uint32_t expected = FREE;
     return atomic_compare_exchange_strong_explicit(&lock->state, &expected, HELD, memory_order_acquire, /* L1 */
                                                    memory_order_relaxed);
 }
 
+bool neb_lock_try(struct lock *lock)
+{
+    hold_more();
+    bool taken = try_once(lock);
+    if (!taken)
+        hold_less();
+    return taken;
+}
+
 static NEB_COLD void lock_take_slow(struct lock *lock)
 {
-    if (holds_all)
+    if (neb_hold.all)
         return;
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&lock->state, memory_order_relaxed) == FREE && neb_lock_try(lock))
+        if (atomic_load_explicit(&lock->state, memory_order_relaxed) == FREE && try_once(lock))
             return;
         pause_briefly();
     }
@@ -52,16 +78,16 @@ static NEB_COLD void lock_take_slow(struct lock *lock)
 
 void neb_lock_take(struct lock *lock)
 {
-    if (!neb_lock_try(lock))
+    hold_more();
+    if (!try_once(lock))
         lock_take_slow(lock);
 }
 
 void neb_lock_give(struct lock *lock)
 {
-    if (holds_all)
-        return;
-    if (atomic_exchange_explicit(&lock->state, FREE, memory_order_release) == CONTENDED) /* L1 */
+    if (!neb_hold.all && atomic_exchange_explicit(&lock->state, FREE, memory_order_release) == CONTENDED) /* L1 */
         syscall(SYS_futex, &lock->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    hold_less();
 }
 
 void neb_lock_reset(struct lock *lock)
@@ -69,24 +95,32 @@ void neb_lock_reset(struct lock *lock)
     atomic_store_explicit(&lock->state, FREE, memory_order_relaxed); /* the child has one thread */
 }
 
+/* A handler that could not be put off may fork while its thread holds some: then none is waited for, and what the other
+ * threads were doing is what the child finds. */
 void neb_locks_take_all(void)
 {
+    if (neb_hold.locks != 0)
+        return;
     for (unsigned rank = 0; rank < LOCK_COUNT; rank++)
         neb_lock_take(&neb_locks[rank]);
-    holds_all = true;
+    neb_hold.all = true;
 }
 
 void neb_locks_give_all(void)
 {
-    holds_all = false;
+    if (!neb_hold.all)
+        return;
+    neb_hold.all = false;
     for (unsigned rank = LOCK_COUNT; rank-- > 0;)
         neb_lock_give(&neb_locks[rank]);
 }
 
 bool neb_lock_try_patiently(struct lock *lock)
 {
-    if (holds_all)
+    if (neb_hold.all) {
+        hold_more(); /* the give that follows counts down */
         return true;
+    }
     for (int i = 0; i < TRIES; i++) {
         if (neb_lock_try(lock))
             return true;
@@ -103,13 +137,17 @@ bool neb_locks_try_all(void)
                 neb_lock_give(&neb_locks[rank]);
             return false;
         }
-    holds_all = true;
+    neb_hold.all = true;
     return true;
 }
 
 void neb_locks_reset_all(void)
 {
-    holds_all = false;
     for (unsigned rank = 0; rank < LOCK_COUNT; rank++)
         neb_lock_reset(&neb_locks[rank]);
+    if (neb_hold.all)
+        neb_hold.locks = 0; /* else the interrupted call still counts its own down */
+    neb_hold.all = false;
+    if (neb_hold.deferred != 0)
+        neb_signals_deliver(); /* what was pending stayed with the parent; blocked it is here too */
 }

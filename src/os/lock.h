@@ -31,6 +31,15 @@ struct lock {
 /* All locks there are, by rank. */
 extern struct lock neb_locks[LOCK_COUNT];
 
+/* What the calling thread holds. A signal handler that came while locks is not 0 could wait for itself for ever: it
+ * is put off until the last one is given (os/signal.h). */
+struct hold {
+    uint64_t deferred; /* signals that were put off: bit number - 1 */
+    uint16_t locks;    /* counted before a lock is taken, and until after it was given */
+    bool all;          /* between take_all and give_all */
+};
+extern _Thread_local struct hold neb_hold __attribute__((tls_model("initial-exec")));
+
 void neb_lock_take(struct lock *lock);
 bool neb_lock_try(struct lock *lock);
 /* Tries for a while, giving the others time: for signal handlers, which may have interrupted who holds it. */
@@ -39,7 +48,7 @@ void neb_lock_give(struct lock *lock);
 /* In the child of a fork, where no other thread is left: free, whatever it was. */
 void neb_lock_reset(struct lock *lock);
 
-/* All locks, in the order of ranks, so that the state of the whole allocator stands still. What the calling thread
+/* Unless the thread holds some already: all locks, in the order of ranks, so that the state of the whole allocator stands still. What the calling thread
  * allocates in between takes and gives none. */
 void neb_locks_take_all(void);
 /* The same, without waiting for ever: the thread itself may hold one, in a signal handler. */

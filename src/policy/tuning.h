@@ -118,6 +118,13 @@ enum {
     STACK_DEPTH_DEFAULT = 16
 };
 
+/* ---- signal handlers ---------------------------------------------------------------------------------------------- */
+
+enum {
+    EMERGENCY_GRANULES = 4,   /* 256 KiB of address space, once a program has a handler of signals */
+    EMERGENCY_CELL_SHIFT = 8  /* blocks are up to 64 cells of 256 bytes: a crash handler's texts and tables */
+};
+
 /* ---- metadata ---------------------------------------------------------------------------------------------------- */
 
 #define META_REGION_BYTES ((size_t)256 << 10)

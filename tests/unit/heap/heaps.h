@@ -20,6 +20,7 @@ static inline struct heap *heap_make(void)
     neb_tls = (struct tls){.heap = &neb_heap_none, .slow_calls = YOUNG_CALLS, .state = THREAD_YOUNG};
     struct heap *heap = neb_heap_enter();
     ck_assert_ptr_ne(heap, &neb_heap_shared);
+    neb_heap_leave(heap);
     return heap;
 }
 
