@@ -357,6 +357,19 @@ bool neb_check_size(const void *p, const char *call, size_t *size)
     return false;
 }
 
+bool neb_check_view(void *raw, void **begin, size_t *size)
+{
+    struct cell cell;
+    if (!neb_cell_of(raw, false, &cell) || cell.record == NULL)
+        return true;
+    struct block block = neb_block_of(&cell);
+    if (block.state == RECORD_LIVE) {
+        *begin = block.begin;
+        *size = block.size;
+    }
+    return block.state == RECORD_LIVE || block.state == RECORD_NONE;
+}
+
 /* ---- begin and end ------------------------------------------------------------------------------------------------------------------ */
 
 static void on_fault(const struct os_fault *fault)

@@ -97,6 +97,9 @@ bool neb_check_size(const void *p, const char *call, size_t *size);
 /* Whether p is a block of this room's, in use or not. */
 bool neb_check_knows(const void *p);
 
+/* What a cell of the heap is to the program: whether it is in use and, if it is dressed, which bytes of it. */
+bool neb_check_view(void *raw, void **begin, size_t *size);
+
 /* The end of the process: what lies in quarantine and all live blocks' canaries are verified. */
 void neb_check_finish(void);
 

@@ -4,6 +4,7 @@
  * free; what lies in the calling thread's magazines goes back to its slabs first, so that with one thread the walk is
  * exact. */
 #define _GNU_SOURCE
+#include "check/check.h"
 #include "front/alloc.h"
 #include "front/api.h"
 #include "front/region.h"
@@ -88,14 +89,22 @@ size_t neb_api_trim(void)
 
 typedef bool (*visit_function)(void *argument, const neb_block_info *block);
 
+/* Where blocks are checked, a cell of the heap is more than the program's block, and may wait in quarantine. */
+static bool visit_one(visit_function visit, void *argument, void *cell, size_t bytes, uint32_t kind)
+{
+    neb_block_info info = {cell, bytes, kind, 0};
+    if (check_is_on() && !neb_check_view(cell, &info.block, &info.bytes))
+        return true;
+    return visit(argument, &info);
+}
+
 static bool visit_slab(const struct slab *slab, visit_function visit, void *argument)
 {
     size_t size = neb_size_class[slab->class_index].size;
     for (size_t index = 0; index < slab->bump; index++) {
         if ((slab->free_bits[index / 64] >> (index % 64) & 1) != 0)
             continue;
-        neb_block_info info = {slab_block(slab, index), size, NEB_BLOCK_SMALL, 0};
-        if (!visit(argument, &info))
+        if (!visit_one(visit, argument, slab_block(slab, index), size, NEB_BLOCK_SMALL))
             return false;
     }
     return true;
@@ -112,8 +121,7 @@ static bool visit_chunk(struct chunk *chunk, visit_function visit, void *argumen
         if (entry_is_pooled(entry)) {
             goes_on = visit_slab(&chunk->slab[granule], visit, argument);
         } else if (entry == ENTRY_LARGE_HEAD) {
-            neb_block_info info = {base, neb_large_usable(base, entry), NEB_BLOCK_LARGE, 0};
-            goes_on = visit(argument, &info);
+            goes_on = visit_one(visit, argument, base, neb_large_usable(base, entry), NEB_BLOCK_LARGE);
         }
         if (!goes_on)
             return false;
@@ -142,8 +150,7 @@ static bool visit_huge(visit_function visit, void *argument)
     void *base;
     size_t bytes;
     for (uint32_t number = 0; neb_huge_numbered(number, &base, &bytes); number++) {
-        neb_block_info info = {base, bytes, NEB_BLOCK_HUGE, 0};
-        if (base != NULL && !visit(argument, &info))
+        if (base != NULL && !visit_one(visit, argument, base, bytes, NEB_BLOCK_HUGE))
             return false;
     }
     return true;
