@@ -65,6 +65,7 @@ static bool fails(void)
 
 void *__real_mmap(void *address, size_t bytes, int protection, int flags, int descriptor, off_t offset);
 void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int descriptor, off_t offset);
+void *__wrap_mmap64(void *address, size_t bytes, int protection, int flags, int descriptor, off_t offset);
 int __real_munmap(void *address, size_t bytes);
 int __wrap_munmap(void *address, size_t bytes);
 int __real_mprotect(void *address, size_t bytes, int protection);
@@ -87,6 +88,12 @@ void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int de
     if (base != MAP_FAILED)
         memory_is_used(base, bytes);
     return base;
+}
+
+/* Its name with _FILE_OFFSET_BITS=64. */
+void *__wrap_mmap64(void *address, size_t bytes, int protection, int flags, int descriptor, off_t offset)
+{
+    return __wrap_mmap(address, bytes, protection, flags, descriptor, offset);
 }
 
 int __wrap_munmap(void *address, size_t bytes)

@@ -68,6 +68,7 @@ static int refuse(int error)
 
 void *__real_mmap(void *address, size_t bytes, int protection, int flags, int descriptor, off_t offset);
 void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int descriptor, off_t offset);
+void *__wrap_mmap64(void *address, size_t bytes, int protection, int flags, int descriptor, off_t offset);
 int __real_munmap(void *address, size_t bytes);
 int __wrap_munmap(void *address, size_t bytes);
 int __real_mprotect(void *address, size_t bytes, int protection);
@@ -86,6 +87,12 @@ void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int de
         return MAP_FAILED;
     }
     return __real_mmap(address, bytes, protection, flags, descriptor, offset);
+}
+
+/* Its name with _FILE_OFFSET_BITS=64. */
+void *__wrap_mmap64(void *address, size_t bytes, int protection, int flags, int descriptor, off_t offset)
+{
+    return __wrap_mmap(address, bytes, protection, flags, descriptor, offset);
 }
 
 int __wrap_munmap(void *address, size_t bytes)
@@ -265,7 +272,7 @@ static size_t size_mixed(struct table *table)
     return draw(table, 40) == 0 ? size_large(table) : size_small(table);
 }
 
-static struct table tables[THREADS];
+static struct table tables[THREADS + 1]; /* one for each thread, one for main */
 
 /* As an interpreter: small objects that come and go, all of them dropped now and then, memory given back. */
 static void work_small(void)
@@ -306,11 +313,11 @@ static void work_threads(void)
         while (started < THREADS && pthread_create(&threads[started], NULL, thread_body, &tables[(started + turn) % THREADS]) == 0)
             started++;
         for (int i = 0; i < 300; i++)
-            step(&tables[(started + turn) % THREADS], size_small);
+            step(&tables[THREADS], size_small);
         for (int i = 0; i < started; i++)
             (void)pthread_join(threads[i], NULL);
         for (int i = 0; i < 300; i++)
-            step(&tables[turn % THREADS], size_mixed);
+            step(&tables[turn % THREADS], size_mixed); /* what its threads left */
     }
 }
 
@@ -374,13 +381,13 @@ static void check_at_rest(void)
 
 static void child_live(const struct workload *workload)
 {
-    for (unsigned i = 0; i < THREADS; i++)
+    for (unsigned i = 0; i <= THREADS; i++)
         tables[i].random = seed * 1000 + i;
     neb_init(environ);
     workload->run();
     failing_mode = ONCE;
     failing_at = 0;
-    for (unsigned i = 0; i < THREADS; i++)
+    for (unsigned i = 0; i <= THREADS; i++)
         table_drop(&tables[i]);
     check_at_rest();
     for (int i = 0; i < 2000; i++)
@@ -503,7 +510,7 @@ int main(int argc, char **argv)
             fprintf(stderr, "usage: inject [--least N] [--step N] [--seed N] [--only WORKLOAD] [--list]\n");
             return 2;
         }
-    report = mmap(NULL, sizeof *report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    report = __real_mmap(NULL, sizeof *report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (report == MAP_FAILED) {
         perror("inject: mmap");
         return 1;
