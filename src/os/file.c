@@ -143,7 +143,8 @@ static int copy_bytes(int from, int to, uint64_t bytes)
     return 0;
 }
 
-_Static_assert(OS_NO_MEMORY == ENOMEM && OS_EXISTS == EEXIST && OS_TOO_BIG == EFBIG, "as the kernel has them");
+_Static_assert(OS_NO_MEMORY == ENOMEM && OS_EXISTS == EEXIST && OS_TOO_BIG == EFBIG && OS_NAME_TOO_LONG == ENAMETOOLONG,
+               "as the kernel has them");
 
 int neb_file_copy(struct os_file *file, uint64_t bytes, const char *path, uint64_t word_at, uint32_t word)
 {

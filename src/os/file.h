@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 enum { OS_PATH_BYTES = 1024 };
-enum { OS_NO_MEMORY = 12, OS_EXISTS = 17, OS_TOO_BIG = 27 }; /* errno values that others than os/ tell apart */
+enum { OS_NO_MEMORY = 12, OS_EXISTS = 17, OS_TOO_BIG = 27, OS_NAME_TOO_LONG = 36 }; /* errno values that others than os/ tell apart */
 
 struct os_file {
     int descriptor; /* -1: not open */

@@ -35,8 +35,9 @@ void neb_os_identity(struct os_identity *identity)
         identity->executable[0] = '\0';
     if (getcwd(identity->folder, sizeof identity->folder) == NULL)
         identity->folder[0] = '\0';
+    _Static_assert(sizeof identity->host >= sizeof name.nodename, "a name and its end");
     if (uname(&name) == 0)
-        strncpy(identity->host, name.nodename, sizeof identity->host - 1);
+        memcpy(identity->host, name.nodename, sizeof name.nodename);
 #if defined(__x86_64__)
     identity->architecture = "x86_64";
 #elif defined(__aarch64__)

@@ -241,3 +241,9 @@ void neb_depot_finish(void)
     neb_modules_finish();
     neb_lock_give(&neb_locks[LOCK_TRACE_DEPOT]);
 }
+
+void neb_depot_forget(void)
+{
+    neb_output_drop(&chunk);
+    neb_modules_forget();
+}

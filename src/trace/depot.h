@@ -34,5 +34,7 @@ uint32_t neb_depot_parent(uint32_t node, uintptr_t *pc);
 void neb_depot_begin(void);
 /* Completes what was written. */
 void neb_depot_finish(void);
+/* In the child of a fork. */
+void neb_depot_forget(void);
 
 #endif

@@ -101,3 +101,8 @@ void neb_modules_finish(void)
 {
     neb_output_finish(&stream);
 }
+
+void neb_modules_forget(void)
+{
+    neb_output_drop(&stream.chunk);
+}

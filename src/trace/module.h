@@ -16,5 +16,6 @@ bool neb_module_place(uintptr_t pc, struct module_place *place);
 
 void neb_modules_begin(void);
 void neb_modules_finish(void);
+void neb_modules_forget(void);
 
 #endif

@@ -14,7 +14,7 @@
 #include <string.h>
 
 static struct os_file file = {.descriptor = -1};
-static struct nbt_file *first_page;
+static struct nbt_file *first_page, *held_page;
 static uint64_t file_end;       /* LOCK_TRACE_FILE */
 static _Atomic int output_error; /* written under the lock */
 
@@ -141,6 +141,13 @@ void neb_output_seal(struct nbt_chunk *chunk)
     (void)neb_vm_unmap(chunk, span);
 }
 
+void neb_output_drop(struct nbt_chunk **chunk)
+{
+    if (*chunk != NULL)
+        (void)neb_vm_unmap(*chunk, (size_t)(*chunk)->span_bytes);
+    *chunk = NULL;
+}
+
 /* ---- streams ----------------------------------------------------------------------------------------------------------- */
 
 enum { STREAM_BYTES = NBT_CHUNK_ALIGN };
@@ -191,7 +198,20 @@ void neb_output_close(enum nbt_state state)
     __atomic_store_n(&page->state, state, __ATOMIC_RELEASE); /* T2 */
     (void)neb_file_cut(&file, end);
     neb_file_close(&file);
-    (void)neb_vm_unmap(page, page->header_bytes);
+    if (page != held_page)
+        (void)neb_vm_unmap(page, page->header_bytes);
+}
+
+void neb_output_hold_first(void)
+{
+    held_page = first_page;
+}
+
+void neb_output_let_go(struct nbt_file *page)
+{
+    held_page = NULL;
+    if (page != first_page)
+        (void)neb_vm_unmap(page, page->header_bytes);
 }
 
 void neb_output_forget(void)

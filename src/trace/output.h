@@ -32,6 +32,9 @@ void neb_output_seal(struct nbt_chunk *chunk);
 /* The same without unmapping: another thread may still be looking. */
 void neb_output_seal_in_place(struct nbt_chunk *chunk);
 
+/* In the child of a fork: the parent's chunk goes out of sight, and *chunk becomes NULL. */
+void neb_output_drop(struct nbt_chunk **chunk);
+
 /* Chunks of records, each begun when the one before is full. bytes: at most some 3 KiB. */
 struct output_stream {
     enum nbt_kind kind;
@@ -39,6 +42,10 @@ struct output_stream {
 };
 bool neb_output_append(struct output_stream *stream, const void *bytes, size_t count);
 void neb_output_finish(struct output_stream *stream);
+
+/* The first page stays mapped though the file is closed, until it is let go. */
+void neb_output_hold_first(void);
+void neb_output_let_go(struct nbt_file *page);
 
 /* A copy of the file as it is now, in state NBT_CLOSED, named path; 0 or an errno value. */
 int neb_output_copy(const char *path);

@@ -229,3 +229,12 @@ void neb_sites_finish(void)
             neb_output_seal_in_place(chunk);
     }
 }
+
+void neb_sites_forget(void)
+{
+    for (uint32_t i = 0; i < CHUNKS_MAX; i++) {
+        struct nbt_chunk *chunk = atomic_load_explicit(&chunks[i], memory_order_relaxed);
+        neb_output_drop(&chunk);
+        atomic_store_explicit(&chunks[i], NULL, memory_order_relaxed);
+    }
+}

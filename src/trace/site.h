@@ -38,5 +38,6 @@ void neb_site_free(struct nbt_site *site, const struct site_free *free_);
 
 void neb_sites_begin(void);
 void neb_sites_finish(void);
+void neb_sites_forget(void);
 
 #endif
