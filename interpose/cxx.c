@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "check/check.h"
 #include "front/alloc.h"
+#include "front/traced.h"
 #include "os/env.h"
 #include <dlfcn.h>
 
@@ -71,8 +72,48 @@ static NEB_COLD void *new_nothrow_slow(size_t size, size_t alignment, enum famil
     return plain != NULL ? plain(size, nothrow) : aligned != NULL ? aligned(size, alignment, nothrow) : NULL;
 }
 
+/* The kind of a block is checked mode's, calls are recorded by the profile variant: no variant does both. */
+static void *new_recorded(size_t size, size_t alignment)
+{
+    return new_slow(size, alignment, FAMILY_NEW);
+}
+
+static void *allocate_recorded(size_t size, size_t alignment)
+{
+    return neb_allocate_as(size, alignment, FAMILY_NEW);
+}
+
+NEB_INLINE void *new_aligned(size_t size, size_t alignment, enum family family)
+{
+    return call_is_traced() ? neb_traced_new(size, alignment, new_recorded) : new_slow(size, alignment, family);
+}
+
+/* What the C++ library's form leads to in the end is the throwing form above, which records. */
+NEB_INLINE void *new_nothrow(size_t size, size_t alignment, enum family family, const void *nothrow)
+{
+    if (call_is_traced()) {
+        void *block = neb_traced_new(size, alignment, allocate_recorded);
+        if (NEB_LIKELY(block != NULL))
+            return block;
+    }
+    return new_nothrow_slow(size, alignment, family, nothrow);
+}
+
+NEB_INLINE void delete_as(void *p, enum family family, size_t size, size_t alignment)
+{
+    const char *name = family == FAMILY_NEW ? "operator delete" : "operator delete[]";
+    if (!call_is_traced())
+        neb_free_as(p, name, family, size, alignment);
+    else if (size == SIZE_UNSTATED)
+        neb_traced_free(p);
+    else
+        neb_traced_free_sized(p, size, name);
+}
+
 NEB_INLINE void *new_plain(size_t size, enum family family)
 {
+    if (call_is_traced())
+        return neb_traced_new(size, 16, new_recorded);
     if (NEB_UNLIKELY(size > FAST_MAX || POLICY_EVERY_CALL_SLOW))
         return new_slow(size, 16, family);
     void *block = bin_pop(heap_current()->bin_by_step[(size + 15) >> STEP_SHIFT]);
@@ -91,20 +132,15 @@ NEB_INLINE void *new_plain(size_t size, enum family family)
     ONE(result, scalar, parameters, FAMILY_NEW, body)                                                                  \
     ONE(result, array, parameters, FAMILY_NEW_ARRAY, body)
 
-static const char *delete_name(enum family family)
-{
-    return family == FAMILY_NEW ? "operator delete" : "operator delete[]";
-}
-
-#define DELETE(size, alignment) neb_free_as(p, delete_name(family), family, size, alignment)
+#define DELETE(size, alignment) delete_as(p, family, size, alignment)
 
 /* new(size), new(size, nothrow), new(size, align), new(size, align, nothrow) */
 PAIR(void *, _Znwm, _Znam, (size_t size), return new_plain(size, family))
 PAIR(void *, _ZnwmRKSt9nothrow_t, _ZnamRKSt9nothrow_t, (size_t size, const void *nothrow),
-     return new_nothrow_slow(size, 16, family, nothrow))
-PAIR(void *, _ZnwmSt11align_val_t, _ZnamSt11align_val_t, (size_t size, size_t alignment), return new_slow(size, alignment, family))
+     return new_nothrow(size, 16, family, nothrow))
+PAIR(void *, _ZnwmSt11align_val_t, _ZnamSt11align_val_t, (size_t size, size_t alignment), return new_aligned(size, alignment, family))
 PAIR(void *, _ZnwmSt11align_val_tRKSt9nothrow_t, _ZnamSt11align_val_tRKSt9nothrow_t,
-     (size_t size, size_t alignment, const void *nothrow), return new_nothrow_slow(size, alignment, family, nothrow))
+     (size_t size, size_t alignment, const void *nothrow), return new_nothrow(size, alignment, family, nothrow))
 
 /* delete(p), (p, nothrow), (p, size), (p, align), (p, align, nothrow), (p, size, align) */
 PAIR(void, _ZdlPv, _ZdaPv, (void *p), DELETE(SIZE_UNSTATED, 0))

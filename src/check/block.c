@@ -9,7 +9,9 @@
 #include "check/report.h"
 #include "check/stack.h"
 #include "heap/heap.h"
-#include "os/process.h"
+#include "os/crash.h"
+#include "os/lock.h"
+#include "os/thread.h"
 #include "os/vm.h"
 #include "policy/policy.h"
 #include <string.h>
@@ -31,17 +33,17 @@ static _Atomic uint32_t threads_made = 1;
 
 uint16_t neb_thread_number(void)
 {
-    struct tls *tls = &neb_tls;
-    if (NEB_LIKELY(tls->number != 0))
-        return tls->number;
+    struct hold *own = &neb_hold;
+    if (NEB_LIKELY(own->number != 0))
+        return own->number;
     if (atomic_load_explicit(&threads_made, memory_order_relaxed) >= THREADS_MAX)
         return 0; /* a number serves one thread only; later ones are unknown */
     uint32_t number = atomic_fetch_add_explicit(&threads_made, 1, memory_order_relaxed);
     if (number >= THREADS_MAX)
         return 0;
-    tls->number = (uint16_t)number;
+    own->number = (uint16_t)number;
     atomic_store_explicit(&thread_ids[number], neb_os_thread_id(), memory_order_relaxed);
-    return tls->number;
+    return own->number;
 }
 
 uint32_t neb_thread_number_id(uint16_t number)

@@ -8,9 +8,10 @@
 #include "check/stack.h"
 #include "check/suppress.h"
 #include "heap/fault.h"
+#include "os/crash.h"
 #include "os/env.h"
-#include "os/process.h"
 #include "os/symbol.h"
+#include "os/thread.h"
 #include <string.h>
 
 enum { ROW_BYTES = 16, ROWS_BEFORE = 2, ROWS_AFTER = 3 };
@@ -19,7 +20,7 @@ enum { WAITS = 2000 }; /* for another thread's report, each after the others ran
 static bool as_json;
 static int descriptor = 2;
 static _Atomic uint32_t reporter; /* thread id of who reports; 0: nobody */
-static struct os_module here;     /* this library, whose frames say nothing */
+static struct os_code_file here;     /* this library, whose frames say nothing */
 
 struct report {
     const char *kind;
@@ -63,10 +64,10 @@ static void say_quoted(struct text *text, const char *string)
 
 static void say_frame(struct report *report, int number, uintptr_t pc)
 {
-    struct os_module module;
+    struct os_code_file module;
     char name[160];
     size_t offset;
-    bool known = neb_os_module_of(pc, &module);
+    bool known = neb_os_code_file_of(pc, &module);
     neb_text_string(&report->line, "    #");
     neb_text_decimal(&report->line, (uint64_t)number);
     neb_text_string(&report->line, " ");
@@ -84,8 +85,8 @@ static void say_frame(struct report *report, int number, uintptr_t pc)
 
 static bool is_ours(uintptr_t pc)
 {
-    struct os_module module;
-    return here.name[0] != '\0' && neb_os_module_of(pc, &module) && strcmp(module.name, here.name) == 0;
+    struct os_code_file module;
+    return here.name[0] != '\0' && neb_os_code_file_of(pc, &module) && strcmp(module.name, here.name) == 0;
 }
 
 /* The frames of this library come first; the program's call is what matters. */
@@ -102,7 +103,7 @@ static void say_thread(struct text *text, uint32_t id)
     char name[32];
     neb_text_string(text, "thread ");
     neb_text_decimal(text, id);
-    neb_os_thread_name(id, name, sizeof name);
+    neb_os_thread_name_of(id, name, sizeof name);
     if (name[0] == '\0')
         return;
     neb_text_string(text, " '");
@@ -136,8 +137,8 @@ static void say_json_stack(struct report *report, const char *label, uint32_t th
     neb_text_decimal(&report->line, thread);
     neb_text_string(&report->line, ",\"frames\":[");
     for (int i = 0; i < count; i++) {
-        struct os_module module;
-        bool known = neb_os_module_of(pcs[i], &module);
+        struct os_code_file module;
+        bool known = neb_os_code_file_of(pcs[i], &module);
         neb_text_string(&report->line, i > 0 ? ",{\"module\":" : "{\"module\":");
         say_quoted(&report->line, known ? module.name : "");
         neb_text_string(&report->line, ",\"offset\":");
@@ -344,7 +345,7 @@ static void on_heap_fault(const char *kind, const char *what, bool goes_on)
 void neb_report_init(const struct report_options *options)
 {
     as_json = options->json;
-    (void)neb_os_module_of((uintptr_t)neb_report_init, &here);
+    (void)neb_os_code_file_of((uintptr_t)neb_report_init, &here);
     if (options->file != NULL) {
         int file = neb_os_open_append(options->file);
         if (file < 0)

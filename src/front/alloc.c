@@ -3,6 +3,7 @@
 
 #include "check/check.h"
 #include "front/loader.h"
+#include "front/recorder.h"
 #include "front/region.h"
 #include "front/scope.h"
 #include "heap/emergency.h"
@@ -52,6 +53,8 @@ static void *small_alloc(unsigned class_index)
     void *block = pool_pop(heap, class_index);
     neb_heap_tick(heap);
     neb_heap_leave(heap);
+    if (POLICY_TRACE)
+        neb_recorder_look();
     return block;
 }
 
@@ -64,6 +67,8 @@ static void large_tick(void)
         neb_huge_decay(now, decay);
         (void)neb_chunk_decay(now, decay);
     }
+    if (POLICY_TRACE)
+        neb_recorder_look();
 }
 
 static void *large_alloc(size_t size, size_t alignment, bool *zeroed)
@@ -298,6 +303,8 @@ static void pool_free(void *p, const char *call)
     neb_pool_give(heap, p, call);
     neb_heap_tick(heap);
     neb_heap_leave(heap);
+    if (POLICY_TRACE)
+        neb_recorder_look();
 }
 
 static NEB_COLD void emergency_free(void *p, uint32_t entry, const char *call)

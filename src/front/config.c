@@ -49,14 +49,20 @@ static bool number_parse(struct word word, uint64_t *value)
     return word.length > 0;
 }
 
-/* A value by its name, where the help ends with the names. */
-static bool name_parse(const struct option *option, struct word word, uint64_t *value)
+/* The names of the values, where the help ends with them; else NULL. */
+static const char *names_of(const struct option *option)
 {
     const char *names = strrchr(option->help, ':');
+    return names == NULL || strchr(names, '|') == NULL ? NULL : names + 2;
+}
+
+static bool name_parse(const struct option *option, struct word word, uint64_t *value)
+{
+    const char *names = names_of(option);
     *value = 0;
-    if (names == NULL || strchr(names, '|') == NULL)
+    if (names == NULL)
         return false;
-    for (names += 2; *names != '\0'; names += *names == '|', ++*value) {
+    for (; *names != '\0'; names += *names == '|', ++*value) {
         struct word name = word_until(&names, "|");
         if (name.length == word.length && memcmp(name.start, word.start, name.length) == 0)
             return true;
@@ -94,6 +100,25 @@ static void text_set(struct text_option *option, struct word value)
     option->value[value.length] = '\0';
 }
 
+/* What would have been right, and what is used instead. */
+static void complain_accepted(struct text *text, const struct option *option)
+{
+    const char *names = names_of(option);
+    if (names != NULL) {
+        neb_text_string(text, "' is none of ");
+        neb_text_string(text, names);
+        neb_text_string(text, " and not");
+    } else {
+        neb_text_string(text, "' is not");
+    }
+    neb_text_string(text, " a number from ");
+    neb_text_decimal(text, option->min);
+    neb_text_string(text, " to ");
+    neb_text_decimal(text, option->max);
+    neb_text_string(text, "; using ");
+    neb_text_decimal(text, option->default_value);
+}
+
 static void complain(struct word key, struct word value, const struct option *option)
 {
     char buffer[384];
@@ -107,12 +132,7 @@ static void complain(struct word key, struct word value, const struct option *op
         neb_text_string(&text, option->name);
         neb_text_string(&text, "='");
         neb_text_bytes(&text, value.start, value.length > 64 ? 64 : value.length);
-        neb_text_string(&text, "' is not a number from ");
-        neb_text_decimal(&text, option->min);
-        neb_text_string(&text, " to ");
-        neb_text_decimal(&text, option->max);
-        neb_text_string(&text, "; using ");
-        neb_text_decimal(&text, option->default_value);
+        complain_accepted(&text, option);
     }
     neb_text_end_line(&text);
     neb_os_write(2, text.data, text.length);

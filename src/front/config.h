@@ -6,6 +6,8 @@
 #define NEB_FRONT_CONFIG_H
 
 #include "policy/tuning.h"
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* X(name, default, min, max, help); help may end with the names of the values from 0 on: "...: abort|report|stop" */
@@ -26,12 +28,19 @@
     X(stack_depth, STACK_DEPTH_DEFAULT, 0, 64, "checked: frames remembered of each allocation and free")               \
     X(check_exit, 1, 0, 1, "checked: blocks in use and in quarantine are verified at the end")                         \
     X(on_error, 0, 0, 2, "checked, harden: after an error abort, go on, or stop for a debugger: abort|report|stop")    \
-    X(json, 0, 0, 1, "checked: reports are JSON, one object a line")
+    X(json, 0, 0, 1, "checked: reports are JSON, one object a line")                                                \
+    X(mode, 0, 0, 3, "what libnebmalloc-profile.so records of calls: off|sample|profile|trace")                        \
+    X(sample_rate, SAMPLE_BYTES_DEFAULT, 1, UINT64_C(1) << 40, "mode=sample: mean distance of samples, in bytes")       \
+    X(depth, TRACE_DEPTH_DEFAULT, 1, STACK_FRAMES_MAX, "frames kept of a call stack")                                  \
+    X(children, 0, 0, 1, "children of fork are recorded, too, each in a file of its own")                              \
+    X(ctl, 0, 0, 1, "be ready for `nebmalloc ctl` from the start")                                                     \
+    X(dump_signal, 0, 0, 64, "copy what is recorded so far to a file when this signal arrives (0: none)")
 
 /* Options whose values are texts. X(name, help) */
 #define NEB_TEXT_OPTIONS(X)                                                                                            \
     X(report, "checked: a file that reports are appended to, instead of stderr")                                       \
-    X(suppressions, "checked: a file of errors that are not to be said, in LeakSanitizer's syntax")
+    X(suppressions, "checked: a file of errors that are not to be said, in LeakSanitizer's syntax")                    \
+    X(out, "the file that mode writes; %e: program, %p: process id (nebmalloc.%e.%p.nbt)")
 
 enum {
 #define X(name, default_, min, max, help) OPTION_##name,

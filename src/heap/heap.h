@@ -97,9 +97,8 @@ struct tls {
     unsigned interrupted_state : 4; /* THREAD_IN_HANDLER: what it was before */
     unsigned slow_calls : 8;       /* up to YOUNG_CALLS */
     unsigned is_busy : 8;          /* inside a slow path, where the heap is not whole */
-    uint16_t number;               /* for records of blocks; 0: not asked for yet */
 };
-_Static_assert(sizeof(struct tls) <= 40, "static thread-local storage is scarce for libraries loaded late");
+_Static_assert(sizeof(struct tls) <= 32, "static thread-local storage is scarce for libraries loaded late");
 
 extern _Thread_local struct tls neb_tls __attribute__((tls_model("initial-exec")));
 extern struct heap neb_heap_none, neb_heap_shared;

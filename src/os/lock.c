@@ -35,7 +35,7 @@ static void hold_less(void)
         neb_signals_deliver();
 }
 
-static void pause_briefly(void)
+void neb_lock_pause(void)
 {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
@@ -67,7 +67,7 @@ static NEB_COLD void lock_take_slow(struct lock *lock)
     for (int i = 0; i < SPINS; i++) {
         if (atomic_load_explicit(&lock->state, memory_order_relaxed) == FREE && try_once(lock))
             return;
-        pause_briefly();
+        neb_lock_pause();
     }
     while (atomic_exchange_explicit(&lock->state, CONTENDED, memory_order_acquire) != FREE) { /* L1 */
         /* Refused (seccomp) or woken by chance: both end in another look. */

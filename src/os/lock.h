@@ -20,6 +20,11 @@ enum lock_rank {
     LOCK_HUGE,        /* table of huge blocks, kept mappings */
     LOCK_PAGE_MAP,    /* growth of the page map */
     LOCK_DEPOT,       /* new call stacks */
+    LOCK_TRACE_SHARED, /* the lane of threads that have none of their own any more */
+    LOCK_TRACE_LANES, /* which thread writes which lane; records of threads, marks, sites that are begun */
+    LOCK_TRACE_BLOCKS, /* arrays of blocks' records */
+    LOCK_TRACE_DEPOT, /* new call stacks and modules */
+    LOCK_TRACE_FILE,  /* the end of the file that is written */
     LOCK_META,        /* memory for metadata */
     LOCK_COUNT
 };
@@ -37,9 +42,16 @@ struct hold {
     uint64_t deferred; /* signals that were put off: bit number - 1 */
     uint16_t locks;    /* counted before a lock is taken, and until after it was given */
     bool all;          /* between take_all and give_all */
+    /* Small facts of other rooms that would cost eight bytes each of their own: thread-local storage is scarce. */
+    uint8_t lane_ended;        /* trace/lane.c */
+    _Atomic uint8_t lane_busy; /* trace/lane.c */
+    uint16_t number;           /* check/block.c */
 };
+_Static_assert(sizeof(struct hold) <= 16, "static thread-local storage is scarce for libraries loaded late");
 extern _Thread_local struct hold neb_hold __attribute__((tls_model("initial-exec")));
 
+/* A moment for whoever waits in a loop. */
+void neb_lock_pause(void);
 void neb_lock_take(struct lock *lock);
 bool neb_lock_try(struct lock *lock);
 /* Tries for a while, giving the others time: for signal handlers, which may have interrupted who holds it. */

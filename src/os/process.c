@@ -2,235 +2,185 @@
 #define _GNU_SOURCE
 #include "os/process.h"
 
-#include "base/fmt.h"
-#include "os/env.h"
+#include "base/ptr.h"
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/random.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <time.h>
-#include <ucontext.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
-uint32_t neb_os_thread_id(void)
+/* ---- who we are ---------------------------------------------------------------------------------------------------- */
+
+static uint64_t processors_allowed(void)
 {
-    return (uint32_t)syscall(SYS_gettid);
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? (uint64_t)CPU_COUNT(&set) : 0;
 }
 
-ptrdiff_t neb_os_read_file(const char *path, char *to, size_t count)
+void neb_os_identity(struct os_identity *identity)
 {
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0)
-        return -1;
-    size_t done = 0;
-    ssize_t got;
-    while (done < count && ((got = read(descriptor, to + done, count - done)) > 0 || (got < 0 && errno == EINTR)))
-        done += got > 0 ? (size_t)got : 0;
-    (void)close(descriptor);
-    return (ptrdiff_t)done;
+    struct utsname name;
+    memset(identity, 0, sizeof *identity);
+    identity->process = (uint64_t)getpid();
+    identity->parent = (uint64_t)getppid();
+    identity->user = (uint64_t)geteuid();
+    identity->processors = processors_allowed();
+    if (readlink("/proc/self/exe", identity->executable, sizeof identity->executable - 1) < 0)
+        identity->executable[0] = '\0';
+    if (getcwd(identity->folder, sizeof identity->folder) == NULL)
+        identity->folder[0] = '\0';
+    _Static_assert(sizeof identity->host >= sizeof name.nodename, "a name and its end");
+    if (uname(&name) == 0)
+        memcpy(identity->host, name.nodename, sizeof name.nodename);
+#if defined(__x86_64__)
+    identity->architecture = "x86_64";
+#elif defined(__aarch64__)
+    identity->architecture = "aarch64";
+#else
+    identity->architecture = "other";
+#endif
 }
 
-void neb_os_thread_name(uint32_t id, char *name, size_t capacity)
+size_t neb_os_arguments(char *into, size_t bytes)
 {
-    char path[64];
-    struct text text = neb_text_in(path, sizeof path);
-    neb_text_string(&text, "/proc/self/task/");
-    neb_text_decimal(&text, id);
-    neb_text_string(&text, "/comm");
-    ptrdiff_t count = neb_os_read_file(path, name, capacity - 1);
-    name[count < 0 ? 0 : count] = '\0';
-    if (count > 0 && name[count - 1] == '\n')
-        name[count - 1] = '\0';
-}
-
-/* Where the system call is refused, the clock and an address are better than nothing. */
-void neb_os_random(void *to, size_t bytes)
-{
-    if (getrandom(to, bytes, GRND_NONBLOCK) == (ssize_t)bytes)
-        return;
-    struct timespec now = {0, 0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    uint64_t x = (uint64_t)now.tv_nsec * UINT64_C(0x9E3779B97F4A7C15) + (uint64_t)(uintptr_t)&now;
-    for (size_t i = 0; i < bytes; i++) {
-        x = (x ^ (x >> 29)) * UINT64_C(0xBF58476D1CE4E5B9);
-        ((unsigned char *)to)[i] = (unsigned char)(x >> 56);
-    }
-}
-
-/* ---- modules ------------------------------------------------------------------------------------------------------------ */
-
-/* The kernel lists a file's mappings one after the other, the first of them first. */
-struct module_search {
-    uintptr_t address;
-    struct os_module *module;
-    bool found;
-};
-
-static bool module_line(char *line, struct module_search *search)
-{
-    char *at = line;
-    uintptr_t start = 0, end = 0;
-    for (; *at != '-' && *at != '\0'; at++)
-        start = start * 16 + (uintptr_t)(*at <= '9' ? *at - '0' : *at - 'a' + 10);
-    for (at += *at == '-'; *at != ' ' && *at != '\0'; at++)
-        end = end * 16 + (uintptr_t)(*at <= '9' ? *at - '0' : *at - 'a' + 10);
-    for (int field = 0; field < 4; field++) {
-        at += strspn(at, " ");
-        at += strcspn(at, " ");
-    }
-    at += strspn(at, " ");
-    if (strncmp(at, search->module->name, sizeof search->module->name - 1) != 0 || *at == '\0') {
-        struct text name = neb_text_in(search->module->name, sizeof search->module->name);
-        neb_text_string(&name, at);
-        search->module->base = start;
-    }
-    search->found = search->address >= start && search->address < end;
-    return search->found;
-}
-
-bool neb_os_module_of(uintptr_t address, struct os_module *module)
-{
-    char input[1024], line[512];
     size_t length = 0;
     ssize_t count;
-    struct module_search search = {address, module, false};
-    int descriptor = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    module->name[0] = '\0';
-    module->base = 0;
+    int descriptor = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
     if (descriptor < 0)
-        return false;
-    while (!search.found && (count = read(descriptor, input, sizeof input)) > 0)
-        for (ssize_t i = 0; i < count && !search.found; i++) {
-            if (input[i] != '\n') {
-                if (length + 1 < sizeof line)
-                    line[length++] = input[i];
-                continue;
-            }
-            line[length] = '\0';
-            length = 0;
-            (void)module_line(line, &search);
-        }
+        return 0;
+    while (length < bytes && (count = read(descriptor, into + length, bytes - length)) > 0)
+        length += (size_t)count;
     (void)close(descriptor);
-    return search.found;
+    if (length == bytes) /* cut off */
+        into[bytes - 1] = '\0';
+    return length;
 }
 
-/* ---- output ---------------------------------------------------------------------------------------------------------------- */
-
-int neb_os_open_append(const char *path)
+void neb_os_thread_name(char into[16])
 {
-    int descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
-    if (descriptor < 0)
-        return -1;
-    int kept = neb_os_keep_descriptor(descriptor);
-    if (kept != descriptor)
-        (void)close(descriptor);
-    return kept;
+    memset(into, 0, 16);
+    (void)prctl(PR_GET_NAME, into, 0, 0, 0);
+    into[15] = '\0';
 }
 
-/* A pipe without reader raises SIGPIPE in the thread that writes: it is blocked, and taken away if it was not pending. */
-bool neb_os_write_all(int descriptor, const char *data, size_t count)
+bool neb_os_process_lives(uint64_t process)
 {
-    sigset_t pipe_only, before, pending;
-    (void)sigemptyset(&pipe_only);
-    (void)sigaddset(&pipe_only, SIGPIPE);
-    (void)sigemptyset(&pending);
-    (void)sigpending(&pending);
-    bool was_pending = sigismember(&pending, SIGPIPE) == 1;
-    (void)pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
-    bool is_whole = true;
-    while (count > 0 && is_whole) {
-        ssize_t written = write(descriptor, data, count);
-        if (written > 0) {
-            data += written;
-            count -= (size_t)written;
-        } else if (written == 0 || errno != EINTR) {
-            is_whole = false;
-        }
-    }
-    if (!is_whole && !was_pending) {
-        struct timespec none = {0, 0};
-        while (sigtimedwait(&pipe_only, NULL, &none) < 0 && errno == EINTR) {
-        }
-    }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return is_whole;
+    return kill((pid_t)process, 0) == 0 || errno == EPERM;
 }
 
-void neb_os_stop(void)
+uint64_t neb_os_user(void)
 {
-    (void)raise(SIGSTOP);
+    return (uint64_t)geteuid();
 }
 
-void neb_os_yield(void)
-{
-    (void)sched_yield();
-}
-
-/* ---- faults ------------------------------------------------------------------------------------------------------------------ */
-
-static struct sigaction before_segv, before_bus;
-static void (*fault_handler)(const struct os_fault *fault);
-
-static bool is_write_fault(const void *context)
-{
-#if defined(__x86_64__)
-    const ucontext_t *machine = context;
-    return (machine->uc_mcontext.gregs[REG_ERR] & 2) != 0;
-#else
-    (void)context;
-    return false;
-#endif
-}
-
-static uintptr_t instruction_of(const void *context)
-{
-#if defined(__x86_64__)
-    const ucontext_t *machine = context;
-    return (uintptr_t)machine->uc_mcontext.gregs[REG_RIP];
-#else
-    (void)context;
-    return 0;
-#endif
-}
-
-/* The old disposition has it: its handler is called, or, since there is none, the instruction faults again without ours. */
-static void chain(int number, siginfo_t *info, void *context)
-{
-    struct sigaction *before = number == SIGBUS ? &before_bus : &before_segv;
-    if ((before->sa_flags & SA_SIGINFO) != 0) {
-        before->sa_sigaction(number, info, context);
-    } else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN) {
-        before->sa_handler(number);
-    } else {
-        struct sigaction by_default;
-        memset(&by_default, 0, sizeof by_default);
-        by_default.sa_handler = SIG_DFL;
-        (void)sigaction(number, &by_default, NULL);
-        if (info->si_code <= 0) /* sent by a process: it will not come again by itself */
-            (void)raise(number);
-    }
-}
-
-static void on_fault(int number, siginfo_t *info, void *context)
+/* The kernel reads the mask before it looks at what is to be done with it, and refuses that: nothing changes. */
+bool neb_os_can_read(const void *address)
 {
     int saved = errno;
-    bool has_address = info->si_code > 0 && info->si_addr != NULL;
-    struct os_fault fault = {info->si_addr, instruction_of(context), number, is_write_fault(context), has_address};
-    fault_handler(&fault);
-    chain(number, info, context);
+    bool can = syscall(SYS_rt_sigprocmask, ~0, address, NULL, sizeof(uint64_t)) != 0 && errno == EINVAL;
     errno = saved;
+    return can;
 }
 
-void neb_os_on_fault(void (*handler)(const struct os_fault *fault))
+/* ---- modules --------------------------------------------------------------------------------------------------------- */
+
+#ifdef DLFO_STRUCT_HAS_EH_DBASE /* a glibc that has the function declares it */
+/* Declared with an address where glibc has a pointer that nobody follows: the calling convention is the same, and no
+ * integer becomes a pointer. */
+static int (*find_object)(uintptr_t, struct dl_find_object *);
+
+bool neb_os_modules_init(void)
 {
-    struct sigaction ours;
-    memset(&ours, 0, sizeof ours);
-    ours.sa_sigaction = on_fault;
-    ours.sa_flags = SA_SIGINFO | SA_ONSTACK;
-    fault_handler = handler;
-    (void)sigaction(SIGSEGV, &ours, &before_segv);
-    (void)sigaction(SIGBUS, &ours, &before_bus);
+    if (find_object == NULL)
+        *(void **)(void *)&find_object = dlsym(RTLD_DEFAULT, "_dl_find_object");
+    return find_object != NULL;
+}
+
+bool neb_os_module_of(uintptr_t pc, struct os_module *module)
+{
+    struct dl_find_object found;
+    if (find_object == NULL || find_object(pc, &found) != 0)
+        return false;
+    module->map = found.dlfo_map_start;
+    module->start = ptr_address(found.dlfo_map_start);
+    module->end = ptr_address(found.dlfo_map_end);
+    module->base = found.dlfo_link_map->l_addr;
+    module->name = found.dlfo_link_map->l_name == NULL ? "" : found.dlfo_link_map->l_name;
+    module->unwind = found.dlfo_eh_frame;
+    return true;
+}
+#else
+bool neb_os_modules_init(void)
+{
+    return false;
+}
+
+bool neb_os_module_of(uintptr_t pc, struct os_module *module)
+{
+    (void)pc;
+    (void)module;
+    return false;
+}
+#endif
+
+static int generation_add(struct dl_phdr_info *info, size_t size, void *sum)
+{
+    if (size >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof info->dlpi_subs)
+        *(uint64_t *)sum = info->dlpi_adds + info->dlpi_subs;
+    return 1;
+}
+
+uint64_t neb_os_modules_generation(void)
+{
+    uint64_t sum = 0;
+    (void)dl_iterate_phdr(generation_add, &sum);
+    return sum;
+}
+
+static size_t note_find_build_id(const unsigned char *note, size_t bytes, const unsigned char **id)
+{
+    while (bytes >= sizeof(ElfW(Nhdr))) {
+        ElfW(Nhdr) header;
+        memcpy(&header, note, sizeof header);
+        size_t name = size_align_up(header.n_namesz, 4), description = size_align_up(header.n_descsz, 4);
+        if (name + description > bytes - sizeof header)
+            return 0;
+        if (header.n_type == NT_GNU_BUILD_ID && header.n_namesz == 4 && memcmp(note + sizeof header, "GNU", 4) == 0) {
+            *id = note + sizeof header + name;
+            return header.n_descsz;
+        }
+        note += sizeof header + name + description;
+        bytes -= sizeof header + name + description;
+    }
+    return 0;
+}
+
+/* Program headers stand in the first page of nearly every file; where they do not, there is no id. */
+size_t neb_os_build_id(const struct os_module *module, const unsigned char **id)
+{
+    ElfW(Ehdr) header;
+    ElfW(Phdr) segment;
+    size_t span = module->end - module->start, length = 0;
+    if (span < 4096)
+        return 0;
+    memcpy(&header, module->map, sizeof header);
+    if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_phentsize != sizeof segment ||
+        header.e_phoff > 4096 - sizeof segment)
+        return 0;
+    for (unsigned i = 0; i < header.e_phnum && length == 0; i++) {
+        size_t at = header.e_phoff + i * sizeof segment;
+        if (at + sizeof segment > 4096)
+            break;
+        memcpy(&segment, module->map + at, sizeof segment);
+        size_t offset = module->base + segment.p_vaddr - module->start;
+        if (segment.p_type == PT_NOTE && offset < span && segment.p_memsz <= span - offset)
+            length = note_find_build_id(module->map + offset, segment.p_memsz, id);
+    }
+    return length <= 64 ? length : 0;
 }

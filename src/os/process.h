@@ -1,5 +1,4 @@
-/* process.h - what error reports need to know of the process, and how they end it. Nothing here allocates; all of it may be
- * called in signal handlers. */
+/* process.h - what the kernel knows of this process and thread. Nothing here allocates; any thread. */
 #ifndef NEB_OS_PROCESS_H
 #define NEB_OS_PROCESS_H
 
@@ -7,39 +6,40 @@
 #include <stddef.h>
 #include <stdint.h>
 
-uint32_t neb_os_thread_id(void);
-/* The kernel's name of a thread of this process; "" when it ended. */
-void neb_os_thread_name(uint32_t id, char *name, size_t capacity);
-/* Bytes that an attacker cannot guess, as far as the system has them. */
-void neb_os_random(void *to, size_t bytes);
+struct os_identity {
+    uint64_t process, parent, user, processors;
+    char executable[1024]; /* absolute path; "" where /proc is missing */
+    char folder[1024];     /* the working directory */
+    char host[65];
+    const char *architecture;
+};
+void neb_os_identity(struct os_identity *identity);
+/* The command line: its arguments one behind the other, each with a NUL; bytes, 0 where /proc is missing. */
+size_t neb_os_arguments(char *into, size_t bytes);
+/* Of the calling thread; at most 15 characters and a NUL. */
+void neb_os_thread_name(char into[16]);
+bool neb_os_process_lives(uint64_t process);
+uint64_t neb_os_user(void);
 
+/* Whether eight bytes at an address that is a multiple of 8 can be read: asks the kernel, some 60 ns. False also
+ * where it does not tell. Keeps errno. */
+bool neb_os_can_read(const void *address);
+
+/* A module around a program counter, from the loader's table that is read without locks (glibc 2.35 and later). */
 struct os_module {
-    char name[128];     /* path; "" for anonymous memory */
-    uintptr_t base;     /* where the file's first mapping begins */
+    const unsigned char *map; /* first byte of its first mapping: the ELF header */
+    uintptr_t start, end;     /* addresses of its mappings */
+    uintptr_t base;           /* what is added to the file's addresses */
+    const char *name;         /* as the loader has it; "" for the program itself */
+    const unsigned char *unwind; /* its .eh_frame_hdr; NULL: none */
 };
-/* The module that holds an address of code. Slow. */
-bool neb_os_module_of(uintptr_t address, struct os_module *module);
-
-/* A descriptor with a high number, to append to; negative: could not be opened. */
-int neb_os_open_append(const char *path);
-/* Reads up to count bytes from the beginning of a file; -1: cannot be read. */
-ptrdiff_t neb_os_read_file(const char *path, char *to, size_t count);
-/* Writes all of it; false: full, closed, or broken. Never waits for a reader that is gone, and never gets SIGPIPE. */
-bool neb_os_write_all(int descriptor, const char *data, size_t count);
-/* Waits until a debugger or the user lets the process go on (SIGSTOP, SIGCONT). */
-void neb_os_stop(void);
-void neb_os_yield(void);
-
-/* A fault: what happened at which address, by which instruction. */
-struct os_fault {
-    const void *address;
-    uintptr_t instruction; /* 0: not told */
-    int signal;
-    bool is_write; /* where the processor tells */
-    bool has_address; /* false: the signal was sent, or the address is none that a processor tells */
-};
-/* Calls handler at SIGSEGV and SIGBUS, then lets the disposition of before have it. A program that sets its own handler
- * later takes this one's place. */
-void neb_os_on_fault(void (*handler)(const struct os_fault *fault));
+/* Any thread, any context, even while the loader's lock is held. False: nobody's. */
+bool neb_os_module_of(uintptr_t pc, struct os_module *module);
+/* Once, before the first use; false: this glibc has no such table. */
+bool neb_os_modules_init(void);
+/* A number that changes whenever a library was loaded or unloaded. Takes the loader's lock: not while allocating. */
+uint64_t neb_os_modules_generation(void);
+/* Length of the build id of a module, and where it is; 0: it has none. */
+size_t neb_os_build_id(const struct os_module *module, const unsigned char **id);
 
 #endif

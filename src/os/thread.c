@@ -5,16 +5,19 @@
  * in the second is given up in the fourth. (One that a thread makes in the third or fourth, its first allocations ever,
  * is not; nor is the last round a good place for more, since tools such as ThreadSanitizer take their own state away
  * in it.) A round's value is the address of an element, so that the count needs no thread-local storage. */
+#define _GNU_SOURCE
 #include "os/thread.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static pthread_key_t key;
 static bool key_exists; /* written in the constructor, before there are threads */
 static void (*exit_hook)(void);
-static _Atomic(void (*)(void)) early_hook;
+static _Atomic(void (*)(void)) early_hook, late_hook;
 static char rounds[2];
 
 static void hooks_run(void)
@@ -23,6 +26,9 @@ static void hooks_run(void)
     if (early != NULL)
         early();
     exit_hook();
+    void (*late)(void) = atomic_load_explicit(&late_hook, memory_order_relaxed);
+    if (late != NULL)
+        late();
 }
 
 static void round_end(void *value)
@@ -44,6 +50,11 @@ void neb_thread_watch_also(void (*hook)(void))
     atomic_store_explicit(&early_hook, hook, memory_order_relaxed);
 }
 
+void neb_thread_watch_last(void (*hook)(void))
+{
+    atomic_store_explicit(&late_hook, hook, memory_order_relaxed);
+}
+
 bool neb_thread_watch(void)
 {
     return key_exists && pthread_setspecific(key, rounds) == 0;
@@ -52,4 +63,9 @@ bool neb_thread_watch(void)
 void neb_thread_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
 {
     (void)pthread_atfork(prepare, parent, child);
+}
+
+uint32_t neb_os_thread_id(void)
+{
+    return (uint32_t)syscall(SYS_gettid);
 }

@@ -3,6 +3,7 @@
 #define NEB_OS_THREAD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Once, from a constructor: hook runs in each thread that called neb_thread_watch, in the second round of
  * its destructors, so that destructors of other libraries still find a heap. False: threads can't be watched. */
@@ -11,7 +12,12 @@ bool neb_thread_watch_init(void (*hook)(void));
 bool neb_thread_watch(void);
 /* One more hook, which runs right before that one; any time, the last one counts. */
 void neb_thread_watch_also(void (*hook)(void));
+/* And one that runs right after it. */
+void neb_thread_watch_last(void (*hook)(void));
 /* Once, from a constructor. */
 void neb_thread_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
+/* The kernel's number of the calling thread. */
+uint32_t neb_os_thread_id(void);
 
 #endif

@@ -165,6 +165,45 @@ START_TEST(long_keys_and_values_still_get_one_line)
 }
 END_TEST
 
+START_TEST(mode_is_one_of_four_words)
+{
+    static const char *const words[] = {"off", "sample", "profile", "trace"};
+    for (unsigned i = 0; i < 4; i++) {
+        char text[64];
+        (void)snprintf(text, sizeof text, "mode=%s,stats=1", words[i]);
+        parse(text);
+        ck_assert_uint_eq(values[OPTION_mode], i);
+        ck_assert_uint_eq(values[OPTION_stats], 1);
+        ck_assert_str_eq(said, "");
+    }
+    static const char *const wrong[] = {"mode=", "mode=profil", "mode=profiles", "mode=4", "mode=Trace"};
+    for (unsigned i = 0; i < 5; i++) {
+        parse(wrong[i]);
+        check_defaults_but(OPTION_COUNT);
+        ck_assert_uint_eq(lines_said(), 1);
+        ck_assert_ptr_nonnull(strstr(said, "is none of off|sample|profile|trace"));
+    }
+}
+END_TEST
+
+START_TEST(out_is_a_text)
+{
+    parse("stats=1,out=/tmp/a=b.%p.nbt,mode=trace");
+    ck_assert_str_eq(said, "");
+    ck_assert_uint_eq(values[OPTION_mode], 3);
+    ck_assert_str_eq(neb_text_options[TEXT_OPTION_out].value, "/tmp/a=b.%p.nbt");
+    parse("mode=trace");
+    ck_assert_str_eq(neb_text_options[TEXT_OPTION_out].value, "");
+    static const char *const wrong[] = {"out", "out=", "out=,stats=0"};
+    for (unsigned i = 0; i < 3; i++) {
+        parse(wrong[i]);
+        ck_assert_str_eq(neb_text_options[TEXT_OPTION_out].value, "");
+        ck_assert_uint_eq(lines_said(), 1);
+        ck_assert_ptr_nonnull(strstr(said, "out needs a value"));
+    }
+}
+END_TEST
+
 START_TEST(help_lists_every_option_whole)
 {
     parse("help");
@@ -184,4 +223,4 @@ UNIT_MAIN("config", HOLDS(without_text_all_options_have_their_defaults_and_nothi
           HOLDS(a_wrong_value_gets_one_line_with_the_range_and_the_default_is_used),
           HOLDS(a_wrong_value_does_not_undo_a_right_one_nor_stop_what_follows),
           HOLDS(an_unknown_key_gets_one_line_that_names_it), HOLDS(long_keys_and_values_still_get_one_line),
-          HOLDS(help_lists_every_option_whole))
+          HOLDS(mode_is_one_of_four_words), HOLDS(out_is_a_text), HOLDS(help_lists_every_option_whole))

@@ -1,0 +1,44 @@
+/* crash.h - what error reports need to know of the process, and how they end it. Nothing here allocates; all of it may be
+ * called in signal handlers. */
+#ifndef NEB_OS_CRASH_H
+#define NEB_OS_CRASH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The kernel's name of a thread of this process; "" when it ended. */
+void neb_os_thread_name_of(uint32_t id, char *name, size_t capacity);
+/* Bytes that an attacker cannot guess, as far as the system has them. */
+void neb_os_random(void *to, size_t bytes);
+
+struct os_code_file {
+    char name[128];     /* path; "" for anonymous memory */
+    uintptr_t base;     /* where the file's first mapping begins */
+};
+/* The module that holds an address of code. Slow. */
+bool neb_os_code_file_of(uintptr_t address, struct os_code_file *module);
+
+/* A descriptor with a high number, to append to; negative: could not be opened. */
+int neb_os_open_append(const char *path);
+/* Reads up to count bytes from the beginning of a file; -1: cannot be read. */
+ptrdiff_t neb_os_read_file(const char *path, char *to, size_t count);
+/* Writes all of it; false: full, closed, or broken. Never waits for a reader that is gone, and never gets SIGPIPE. */
+bool neb_os_write_all(int descriptor, const char *data, size_t count);
+/* Waits until a debugger or the user lets the process go on (SIGSTOP, SIGCONT). */
+void neb_os_stop(void);
+void neb_os_yield(void);
+
+/* A fault: what happened at which address, by which instruction. */
+struct os_fault {
+    const void *address;
+    uintptr_t instruction; /* 0: not told */
+    int signal;
+    bool is_write; /* where the processor tells */
+    bool has_address; /* false: the signal was sent, or the address is none that a processor tells */
+};
+/* Calls handler at SIGSEGV and SIGBUS, then lets the disposition of before have it. A program that sets its own handler
+ * later takes this one's place. */
+void neb_os_on_fault(void (*handler)(const struct os_fault *fault));
+
+#endif
