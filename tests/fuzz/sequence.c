@@ -294,7 +294,8 @@ static size_t size_next(struct input *input)
 
 static struct block *slot_next(struct input *input)
 {
-    return &blocks[(byte_next(input) * 2 + (input->next < input->end && *input->next & 1)) % SLOTS];
+    unsigned number = byte_next(input) * 2;
+    return &blocks[(number + (input->next < input->end && *input->next & 1)) % SLOTS];
 }
 
 static void thread_use(unsigned number)
@@ -343,8 +344,10 @@ static void step(struct input *input)
     case 1:
     case 2:
     case 3:
-        if (block->p == NULL)
-            block_make(block, size_next(input), operation / 16 % 4, operation / 64 + byte_next(input) % 22);
+        if (block->p == NULL) {
+            size_t size = size_next(input);
+            block_make(block, size, operation / 16 % 4, operation / 64 + byte_next(input) % 22);
+        }
         break;
     case 4:
     case 5:
