@@ -6,7 +6,8 @@
  * heaps, ends them, lets system calls fail, trims. At its end all blocks are freed from whichever heap is in use, and
  * nothing may be live.
  *
- * Under ASan the memory of freed small blocks is poisoned: the core must never touch it. Under MSan the contents of fresh
+ * Under ASan the memory of small blocks that were freed lately is poisoned: the core must not touch it, but where it clears
+ * or fills a block that it is about to return (calloc, realloc). Under MSan the contents of fresh
  * blocks are undefined: the core must not depend on them.
  *
  *   with -fsanitize=fuzzer  LLVMFuzzerTestOneInput
@@ -35,19 +36,58 @@
 #endif
 #if defined(SEQUENCE_ASAN)
 #include <sanitizer/asan_interface.h>
-#define memory_is_free(p, bytes) __asan_poison_memory_region(p, bytes)
-#define memory_is_used(p, bytes) __asan_unpoison_memory_region(p, bytes)
+#define memory_poison(p, bytes) __asan_poison_memory_region(p, bytes)
+#define memory_unpoison(p, bytes) __asan_unpoison_memory_region(p, bytes)
 #define memory_is_fresh(p, bytes) ((void)0)
 #elif defined(SEQUENCE_MSAN)
 #include <sanitizer/msan_interface.h>
-#define memory_is_free(p, bytes) ((void)0)
-#define memory_is_used(p, bytes) ((void)0)
+#define memory_poison(p, bytes) ((void)0)
+#define memory_unpoison(p, bytes) ((void)0)
 #define memory_is_fresh(p, bytes) __msan_poison(p, bytes)
 #else
-#define memory_is_free(p, bytes) ((void)0)
-#define memory_is_used(p, bytes) ((void)0)
+#define memory_poison(p, bytes) ((void)0)
+#define memory_unpoison(p, bytes) ((void)0)
 #define memory_is_fresh(p, bytes) ((void)0)
 #endif
+
+/* ---- memory that nobody may touch ---------------------------------------------------------------------------------------- */
+
+enum { FREED = 256 };
+
+static struct freed {
+    unsigned char *p; /* NULL: none */
+    size_t bytes;
+} freed[FREED];
+static unsigned freed_next;
+
+static void memory_is_used(void *base, size_t bytes)
+{
+    unsigned char *begin = base;
+    for (unsigned i = 0; i < FREED; i++)
+        if (freed[i].p != NULL && freed[i].p < begin + bytes && begin < freed[i].p + freed[i].bytes) {
+            memory_unpoison(freed[i].p, freed[i].bytes);
+            freed[i].p = NULL;
+        }
+}
+
+static void memory_is_free(void *base, size_t bytes)
+{
+    struct freed *entry = &freed[freed_next++ % FREED];
+    if (entry->p != NULL)
+        memory_unpoison(entry->p, entry->bytes);
+    *entry = (struct freed){base, bytes};
+    memory_poison(base, bytes);
+}
+
+/* Around calls that write into a block before they return it. */
+static void memory_may_be_touched(bool may)
+{
+    for (unsigned i = 0; i < FREED; i++)
+        if (freed[i].p != NULL && may)
+            memory_unpoison(freed[i].p, freed[i].bytes);
+        else if (freed[i].p != NULL)
+            memory_poison(freed[i].p, freed[i].bytes);
+}
 
 /* ---- system calls that fail ---------------------------------------------------------------------------------------------- */
 
@@ -98,7 +138,10 @@ void *__wrap_mmap64(void *address, size_t bytes, int protection, int flags, int 
 
 int __wrap_munmap(void *address, size_t bytes)
 {
-    return fails() ? -1 : __real_munmap(address, bytes);
+    if (fails())
+        return -1;
+    memory_is_used(address, bytes); /* whoever is given the addresses next */
+    return __real_munmap(address, bytes);
 }
 
 int __wrap_mprotect(void *address, size_t bytes, int protection)
@@ -119,6 +162,7 @@ void *__wrap_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags
     va_end(list);
     if (fails())
         return MAP_FAILED;
+    memory_is_used(address, old_bytes);
     void *base = __real_mremap(address, old_bytes, new_bytes, flags, target);
     if (base != MAP_FAILED)
         memory_is_used(base, new_bytes);
@@ -214,7 +258,9 @@ static void block_make(struct block *block, size_t size, unsigned how, unsigned 
     block->size = size;
     errno = 0;
     if (how == 0) {
+        memory_may_be_touched(true);
         block->p = neb_calloc(1, size);
+        memory_may_be_touched(false);
     } else if (how == 1) {
         alignment = (size_t)1 << alignment_bits;
         block->p = neb_memalign(alignment, size);
@@ -251,8 +297,12 @@ static void block_resize(struct block *block, size_t size)
 {
     struct block old = *block;
     block_check(block);
+    memory_may_be_touched(true);
     errno = 0;
     unsigned char *p = neb_realloc(block->p, size);
+    int error = errno;
+    memory_may_be_touched(false);
+    errno = error;
     if (p == NULL && size != 0) {
         refused(block, size);
         block_check(block);
