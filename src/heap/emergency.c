@@ -12,7 +12,7 @@ enum {
 
 static _Atomic(unsigned char *) region; /* NULL: not prepared */
 static _Atomic uint64_t used[WORDS];
-static uint8_t cells_of[CELLS]; /* of the block that begins here */
+static uint16_t cells_of[CELLS]; /* of the block that begins here */
 
 /* Two threads at once: one's granules stay unused. */
 void neb_emergency_prepare(void)
@@ -55,7 +55,7 @@ void *neb_emergency_alloc(size_t size, size_t alignment)
     for (unsigned word = 0; word < WORDS; word++) {
         unsigned first = word_take(&used[word], count);
         if (first < 64) {
-            cells_of[word * 64 + first] = (uint8_t)count;
+            cells_of[word * 64 + first] = (uint16_t)count;
             return ptr_add(base, (size_t)(word * 64 + first) * CELL_BYTES);
         }
     }
