@@ -183,7 +183,7 @@ struct nbt_site {
     uint64_t first_ns, last_ns; /* times of the first and the latest allocation */
     uint32_t age[NBT_AGE_BUCKETS];   /* frees by log2 of the age in allocations of the thread: bucket 0 is age 1 */
     uint32_t size[NBT_SIZE_BUCKETS]; /* allocations by log2 of the size: bucket 0 is 0 and 1, 1 is 2 and 3 */
-    uint64_t reserved[8];
+    uint64_t reserved[9];
 };
 _Static_assert(sizeof(struct nbt_site) == 512, "a site");
 
