@@ -586,6 +586,9 @@ void reading_events(struct reading *reading)
         return;
     fold.points_made = reading->model->processes[reading->process].point_count == 0;
     blocks_grow(&fold);
+    for (size_t i = 0; i < reading->model->thread_count; i++) /* counted here, not taken from the file */
+        if (reading->model->threads[i].process == reading->process)
+            reading->model->threads[i].counted = false;
     sites_set_aside(&fold);
     lanes_merge(&fold);
     fold_finish(&fold);
