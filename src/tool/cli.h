@@ -48,6 +48,15 @@ void print_title(const struct model *model, const char *what);
 void json_begin(struct json *json, const struct model *model, const char *command);
 void json_end(struct json *json);
 
+/* A call stack whose blocks keep mostly empty slabs. */
+struct pinner {
+    uint32_t node;
+    uint64_t slabs, blocks, idle_bytes; /* the slabs' free part, shared out by blocks */
+};
+
+/* Most idle bytes first; the caller frees them. */
+struct pinner *pinners_make(const struct model *model, size_t *count);
+
 /* Heap over time, so many lines high. */
 void plot_print(const struct model *model, unsigned lines);
 /* A bar of `columns` columns, filled in proportion; the caller frees it. */

@@ -93,11 +93,17 @@ void json_signed(struct json *json, const char *key, int64_t number)
 void json_double(struct json *json, const char *key, double number)
 {
     begin(json, key);
-    fprintf(json->out, "%.6g", isfinite(number) ? number : 0.0);
+    fprintf(json->out, "%.15g", isfinite(number) ? number : 0.0);
 }
 
 void json_bool(struct json *json, const char *key, bool value)
 {
     begin(json, key);
     fputs(value ? "true" : "false", json->out);
+}
+
+void json_null(struct json *json, const char *key)
+{
+    begin(json, key);
+    fputs("null", json->out);
 }

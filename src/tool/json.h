@@ -6,7 +6,7 @@
 
 #include "tool/util.h"
 
-enum { JSON_DEPTH_MAX = 64 };
+enum { JSON_DEPTH_MAX = 512 };
 
 struct json {
     FILE *out;
@@ -21,6 +21,7 @@ void json_text(struct json *json, const char *key, const char *text);
 void json_number(struct json *json, const char *key, uint64_t number);
 void json_signed(struct json *json, const char *key, int64_t number);
 void json_double(struct json *json, const char *key, double number);
+void json_null(struct json *json, const char *key);
 void json_bool(struct json *json, const char *key, bool value);
 /* A text as JSON has it, with its quotes. Safe within <script>, too. */
 void json_quote(FILE *out, const char *text);

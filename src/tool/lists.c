@@ -396,11 +396,6 @@ int command_realloc(const struct arguments *arguments)
 
 /* ---- fragmentation ---------------------------------------------------------------------------------------------------- */
 
-struct pinner {
-    uint32_t node;
-    uint64_t slabs, blocks, idle_bytes; /* of the slabs it keeps: the free part, shared out by blocks */
-};
-
 static int pinner_node_compare(const void *a, const void *b)
 {
     uint32_t left = ((const struct pinner *)a)->node, right = ((const struct pinner *)b)->node;
@@ -413,7 +408,7 @@ static int pinner_compare(const void *a, const void *b)
     return left->idle_bytes > right->idle_bytes ? -1 : left->idle_bytes < right->idle_bytes;
 }
 
-static struct pinner *pinners_make(const struct model *model, size_t *count)
+struct pinner *pinners_make(const struct model *model, size_t *count)
 {
     struct pinner *pinners = tool_make(model->pin_count, sizeof *pinners);
     size_t all = 0, kept = 0;

@@ -141,7 +141,7 @@ static bool node_same(const void *context, uint32_t id, const void *key)
 
 uint32_t model_node(struct model *model, uint32_t parent, uint32_t frame)
 {
-    struct node node = {parent, frame};
+    struct node node = {parent, frame, model->nodes[parent].depth + 1};
     uint64_t hash = tool_mix((uint64_t)parent << 32 | frame);
     uint32_t id = table_find(&model->node_table, hash, node_same, model, &node);
     if (id != UINT32_MAX)

@@ -40,9 +40,10 @@ enum model_frame {
 
 struct node {
     uint32_t parent, frame;
+    uint32_t depth; /* the root's is 0 */
 };
 
-enum { NODE_ROOT = 0 };
+enum { NODE_ROOT = 0, NODE_DEPTH_MAX = 4096 };
 
 /* What blocks did, added up. Sizes as the program asked for. live = allocs - frees, bytes - freed_bytes. */
 struct stats {

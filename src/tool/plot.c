@@ -100,9 +100,9 @@ void plot_print(const struct model *model, unsigned lines)
         printf("%s\n", term_off());
     }
     struct number span = number_time(last - first);
-    char *legend = tool_text("%s heap%s%s%s%s%s%s", term.unicode ? "█" : "#", slack ? (term.unicode ? "  ▓" : "  =") : "",
+    char *legend = tool_text("%s heap%s%s%s%s", term.unicode ? "█" : "#", slack ? (term.unicode ? "  ▓" : "  =") : "",
                              slack ? " slack and free blocks" : "", rss ? (term.unicode ? "  ░" : "  :") : "",
-                             rss ? " other resident memory" : "", "", "");
+                             rss ? " other resident memory" : "");
     size_t used = term_columns(legend) + strlen(span.text) + 2;
     printf("%s%*s 0  %s%*s%s%s\n", term_on(STYLE_DIM), LABEL, "", legend, (int)(columns > used ? columns - used : 1), "", span.text,
            term_off());

@@ -31,7 +31,7 @@ struct lane {
     struct cursor cursor;
     uint64_t number; /* of its next allocation */
     uint64_t epoch, time_ns, last_stack, last_number;
-    uint64_t *sizes; /* NBT_SIZE_SLOTS of them, while it is in the middle of a chunk */
+    uint32_t *sizes; /* NBT_SIZE_SLOTS of them, while it is in the middle of a chunk */
     size_t thread;   /* the thread that is on the lane now; SIZE_MAX: none yet */
     bool open, done, running;
 };
@@ -233,9 +233,14 @@ static void free_event(struct fold *fold, struct lane *lane, uint32_t owner_id, 
     fold->live_bytes -= block.size;
 }
 
+static void size_remember(struct lane *lane, uint64_t size)
+{
+    lane->sizes[lane->last_stack % NBT_SIZE_SLOTS] = size > UINT32_MAX ? 0 : (uint32_t)size;
+}
+
 static void realloc_noted(struct fold *fold, struct lane *lane, uint64_t size_and_moved)
 {
-    lane->sizes[lane->last_stack % NBT_SIZE_SLOTS] = size_and_moved >> 1;
+    size_remember(lane, size_and_moved >> 1);
     alloc_event(fold, lane, size_and_moved >> 1);
     struct model *model = fold->reading->model;
     struct stats *stats = &model_site(model, reading_node(fold->reading, lane->last_stack))->stats;
@@ -362,7 +367,7 @@ static bool event_other(struct fold *fold, struct lane *lane, uint64_t what, uns
         cursor_varint(cursor); /* the alignment */
         if (cursor->bad)
             return true;
-        lane->sizes[lane->last_stack % NBT_SIZE_SLOTS] = size;
+        size_remember(lane, size);
         alloc_event(fold, lane, size);
         return true;
     }
@@ -396,11 +401,13 @@ static void lane_run(struct fold *fold, struct lane *lane, uint64_t number, unsi
         fold->events++;
         if (kind == NBT_ALLOC || kind == NBT_ALLOC_SIZED) {
             lane->last_stack += zigzag_undo(value);
-            uint64_t *size = &lane->sizes[lane->last_stack % NBT_SIZE_SLOTS];
-            if (kind == NBT_ALLOC_SIZED)
-                *size = cursor_varint(cursor);
+            uint64_t size = lane->sizes[lane->last_stack % NBT_SIZE_SLOTS];
+            if (kind == NBT_ALLOC_SIZED) {
+                size = cursor_varint(cursor);
+                size_remember(lane, size);
+            }
             if (!cursor->bad)
-                alloc_event(fold, lane, *size);
+                alloc_event(fold, lane, size);
         } else if (kind == NBT_FREE) {
             if (!cursor->bad)
                 free_event(fold, lane, lane->id, lane->number - value - 1, lane->number);

@@ -274,7 +274,10 @@ static void decode_stacks(struct reading *reading, const struct chunk *chunk, co
         if (number != 0 && number - 1 < reading->module_count)
             frame.module = reading->module[number - 1];
         uint64_t parent = id - distance;
-        uint32_t node = model_node(model, parent == NBT_STACK_NONE ? NODE_ROOT : reading_node(reading, parent),
+        uint32_t caller = parent == NBT_STACK_NONE ? (uint32_t)NODE_ROOT : reading_node(reading, parent);
+        if (model->nodes[caller].depth >= NODE_DEPTH_MAX) /* no library keeps so many: walking them must not take for ever */
+            caller = model_unknown(model, FRAME_TRUNCATED);
+        uint32_t node = model_node(model, caller,
                                    number != 0 && frame.module == 0 ? (uint32_t)FRAME_LOST : model_frame(model, frame));
         stack_set(reading, id, node);
     }
@@ -290,21 +293,22 @@ static uint64_t scaled(uint64_t value, uint64_t weighted, uint64_t counted)
 
 static void stats_scale(struct stats *stats, const struct nbt_site *site)
 {
-    stats->allocs = site->weighted_allocs;
+    uint64_t weighted = site->weighted_allocs / 256; /* it is in 256ths of a block */
+    stats->allocs = weighted;
     stats->bytes = site->weighted_bytes;
-    stats->frees = site->weighted_frees;
+    stats->frees = site->weighted_frees / 256;
     stats->freed_bytes = site->weighted_freed_bytes;
     uint64_t *blocks[] = {&stats->peak_blocks, &stats->live_blocks_max, &stats->reallocs, &stats->reallocs_moved,
                           &stats->frees_remote, &stats->frees_at_once, &stats->life_ns};
     uint64_t *bytes[] = {&stats->peak_bytes, &stats->live_bytes_max, &stats->usable_bytes};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
-        *blocks[i] = scaled(*blocks[i], site->weighted_allocs, site->allocs);
+        *blocks[i] = scaled(*blocks[i], weighted, site->allocs);
     for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++)
         *bytes[i] = scaled(*bytes[i], site->weighted_bytes, site->bytes);
     for (unsigned i = 0; i < NBT_AGE_BUCKETS; i++)
-        stats->age[i] = scaled(stats->age[i], site->weighted_allocs, site->allocs);
+        stats->age[i] = scaled(stats->age[i], weighted, site->allocs);
     for (unsigned i = 0; i < NBT_SIZE_BUCKETS; i++)
-        stats->size[i] = scaled(stats->size[i], site->weighted_allocs, site->allocs);
+        stats->size[i] = scaled(stats->size[i], weighted, site->allocs);
 }
 
 static bool site_possible(const struct nbt_site *site)

@@ -186,8 +186,7 @@ int command_flame(const struct arguments *arguments)
             char *label = tool_text("%s %s", calls.items[box->call].symbol->function,
                                     number_percent(calls.items[box->call].total[arguments->metric], whole).text);
             size_t fits = term_fit(label, width), columns = term_columns(label);
-            printf("%*s%s%s%.*s", (int)(box->first - column), "", term_flame(calls.items[box->call].symbol->function),
-                   width == 0 || !term.colour ? "" : "", (int)fits, label);
+            printf("%*s%s%.*s", (int)(box->first - column), "", term_flame(calls.items[box->call].symbol->function), (int)fits, label);
             printf("%*s%s%s", (int)(columns < width ? width - columns : 0), "", term_off(), term.colour ? " " : "|");
             column = box->last;
             free(label);
