@@ -142,6 +142,8 @@ int command_leaks(const struct arguments *arguments)
 
 /* ---- distributions -------------------------------------------------------------------------------------------------- */
 
+enum { LABEL_BYTES = 3 * NUMBER_BYTES };
+
 static void print_histogram(const uint64_t *buckets, unsigned count, const char *(*label)(unsigned, char *))
 {
     uint64_t most = 0, all = 0;
@@ -152,7 +154,7 @@ static void print_histogram(const uint64_t *buckets, unsigned count, const char 
     for (unsigned i = 0; i < count; i++) {
         if (buckets[i] == 0)
             continue;
-        char name[NUMBER_BYTES * 2], *bar = bar_text(buckets[i], most, term.width > 60 ? term.width - 56 : 10);
+        char name[LABEL_BYTES], *bar = bar_text(buckets[i], most, term.width > 60 ? term.width - 56 : 10);
         printf("%22s  %s%14s%s %7s  %s%s%s\n", label(i, name), term_on(STYLE_NUMBER), number_count(buckets[i]).text, term_off(),
                number_percent(buckets[i], all).text, term_on(STYLE_NUMBER), bar, term_off());
         free(bar);
@@ -161,7 +163,7 @@ static void print_histogram(const uint64_t *buckets, unsigned count, const char 
 
 static const char *size_label(unsigned bucket, char *name)
 {
-    snprintf(name, NUMBER_BYTES * 2, "%s .. %s", bucket == 0 ? "0 B" : number_bytes(UINT64_C(1) << bucket).text,
+    snprintf(name, LABEL_BYTES, "%s .. %s", bucket == 0 ? "0 B" : number_bytes(UINT64_C(1) << bucket).text,
              number_bytes((UINT64_C(2) << bucket) - 1).text);
     return name;
 }
@@ -169,9 +171,9 @@ static const char *size_label(unsigned bucket, char *name)
 static const char *age_label(unsigned bucket, char *name)
 {
     if (bucket == 0)
-        snprintf(name, NUMBER_BYTES * 2, "before the next");
+        snprintf(name, LABEL_BYTES, "before the next");
     else
-        snprintf(name, NUMBER_BYTES * 2, "%s .. %s later", number_count(UINT64_C(1) << bucket).text,
+        snprintf(name, LABEL_BYTES, "%s .. %s later", number_count(UINT64_C(1) << bucket).text,
                  number_count((UINT64_C(2) << bucket) - 1).text);
     return name;
 }
@@ -213,7 +215,7 @@ int command_lifetimes(const struct arguments *arguments)
         unsigned rows = rows_of(arguments, used);
         for (size_t i = 0; i < groups.count && i < rows; i++) {
             const struct stats *stats = &groups.items[i].stats;
-            char age[NUMBER_BYTES * 2], *label = symbol_label(groups.items[i].symbol);
+            char age[LABEL_BYTES], *label = symbol_label(groups.items[i].symbol);
             snprintf(age, sizeof age, stats->frees == 0 ? "-" : "%llu",
                      1ull << bucket_at(stats->age, NBT_AGE_BUCKETS, 50));
             struct number count = number_count(stats->allocs), once = number_percent(stats->frees_at_once, stats->allocs),
