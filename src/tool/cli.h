@@ -8,11 +8,11 @@
 struct arguments {
     char **files;
     int count;
-    enum metric metric;  /* --sort */
+    enum metric metric; /* --sort */
     bool metric_given, json;
-    unsigned limit;      /* --limit: rows; 0: the command's own choice */
-    unsigned depth;      /* --depth; 0: the command's own choice */
-    double min_percent;  /* --min */
+    unsigned limit;     /* --limit: rows; 0: the command's own choice */
+    unsigned depth;     /* --depth; 0: the command's own choice */
+    double min_percent; /* --min */
     const char *output, *format, *fail_on;
 };
 

@@ -1,7 +1,8 @@
-/* ctl.c - `ctl`: orders to a process that runs under the profile library (../trace/README.md, "Steering a running process").
+/* ctl.c - `ctl`: orders to a process that runs under the profile library (../trace/README.md, "Steering a
+ * running process").
  *
- * The process's .nbt file is found in its /proc/PID/maps; its first page is shared memory with a mail box. A process
- * that records nothing has none: it finds the order to start in a request file. */
+ * The process's .nbt file is found in its /proc/PID/maps; its first page is shared memory with a mail box. A
+ * process that records nothing has none: it finds the order to start in a request file. */
 #include "tool/cli.h"
 #include "tool/reader.h"
 
@@ -28,7 +29,7 @@ static void sleep_step(void)
 static const struct {
     const char *name;
     enum nbt_command command;
-} orders[] = {{"start", NBT_COMMAND_START}, {"stop", NBT_COMMAND_STOP}, {"dump", NBT_COMMAND_DUMP},
+} orders[] = {{"start", NBT_COMMAND_START}, {"stop", NBT_COMMAND_STOP},   {"dump", NBT_COMMAND_DUMP},
               {"stats", NBT_COMMAND_STATS}, {"leaks", NBT_COMMAND_LEAKS}, {"mark", NBT_COMMAND_MARK}};
 
 static long parse_pid(const char *text)
@@ -51,8 +52,8 @@ static struct nbt_file *map_page(const char *path, long pid, int *fd)
     struct nbt_file *page = MAP_FAILED;
     if (fstat(*fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size >= NBT_HEADER_BYTES)
         page = mmap(NULL, NBT_HEADER_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
-    if (page != MAP_FAILED && memcmp(page->magic, NBT_MAGIC, 8) == 0 && page->major == NBT_MAJOR && page->pid == (uint32_t)pid &&
-        page->state == NBT_RUNNING)
+    if (page != MAP_FAILED && memcmp(page->magic, NBT_MAGIC, 8) == 0 && page->major == NBT_MAJOR &&
+        page->pid == (uint32_t)pid && page->state == NBT_RUNNING)
         return page;
     if (page != MAP_FAILED)
         munmap(page, NBT_HEADER_BYTES);
@@ -69,7 +70,8 @@ static struct nbt_file *find_page(long pid, char **path, int *fd, bool *library)
     size_t room = 0;
     *library = false;
     if (file == NULL)
-        tool_die(TOOL_FAILED, "ctl: process %ld: %s", pid, errno == ENOENT ? "there is no such process" : strerror(errno));
+        tool_die(TOOL_FAILED, "ctl: process %ld: %s", pid,
+                 errno == ENOENT ? "there is no such process" : strerror(errno));
     for (ssize_t length; page == NULL && (length = getline(&line, &room, file)) > 0;) {
         line[length - (line[length - 1] == '\n')] = '\0';
         const char *name = strchr(line, '/');
@@ -92,13 +94,15 @@ static struct nbt_file *find_page(long pid, char **path, int *fd, bool *library)
 /* What the process answers; false: it refused, and the answer says why. */
 static bool order(struct nbt_file *page, long pid, enum nbt_command command, const char *text, char *answer)
 {
-    _Atomic(uint32_t) *request = (_Atomic(uint32_t) *)&page->request, *reply = (_Atomic(uint32_t) *)&page->reply;
+    _Atomic(uint32_t) *request = (_Atomic(uint32_t) *)&page->request,
+                      *reply = (_Atomic(uint32_t) *)&page->reply;
     uint32_t number = atomic_load_explicit(request, memory_order_relaxed) + 1;
     page->command = command;
     memset(page->text, 0, sizeof page->text);
     memcpy(page->text, text, strlen(text));
     atomic_store_explicit(request, number, memory_order_release); /* C1: publishes command and text */
-    for (int ms = 0; atomic_load_explicit(reply, memory_order_acquire) != number; ms += STEP_MS) { /* C2: the answer */
+    for (int ms = 0; atomic_load_explicit(reply, memory_order_acquire) != number;
+         ms += STEP_MS) { /* C2: the answer */
         char *folder = tool_text("/proc/%ld", pid);
         bool gone = access(folder, F_OK) != 0;
         free(folder);
@@ -121,14 +125,17 @@ static int start_by_file(long pid, const char *text)
     if (stat(proc, &status) != 0)
         tool_die(TOOL_FAILED, "ctl: process %ld: %s", pid, strerror(errno));
     free(proc);
-    char *folder = tool_text("/tmp/nebmalloc-%u", (unsigned)status.st_uid), *name = tool_text("%s/%ld.start", folder, pid);
+    char *folder = tool_text("/tmp/nebmalloc-%u", (unsigned)status.st_uid),
+         *name = tool_text("%s/%ld.start", folder, pid);
     char *temporary = tool_text("%s.new", name);
     struct stat there;
     bool made = mkdir(folder, 0700) == 0;
     if (made && chown(folder, status.st_uid, status.st_gid) != 0 && geteuid() == 0)
         tool_die(TOOL_FAILED, "ctl: %s: %s", folder, strerror(errno));
-    if (lstat(folder, &there) != 0 || !S_ISDIR(there.st_mode) || there.st_uid != status.st_uid || (there.st_mode & 0777) != 0700)
-        tool_die(TOOL_FAILED, "ctl: %s must be a folder of user %u with mode 0700", folder, (unsigned)status.st_uid);
+    if (lstat(folder, &there) != 0 || !S_ISDIR(there.st_mode) || there.st_uid != status.st_uid ||
+        (there.st_mode & 0777) != 0700)
+        tool_die(TOOL_FAILED, "ctl: %s must be a folder of user %u with mode 0700", folder,
+                 (unsigned)status.st_uid);
     unlink(temporary);
     int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     size_t length = strlen(text);
@@ -156,14 +163,19 @@ static int start_by_file(long pid, const char *text)
         sleep_step();
     }
     unlink(name);
-    tool_die(TOOL_FAILED, "ctl: process %ld did not begin to record: it looks when it allocates, and only under libnebmalloc-profile.so", pid);
+    tool_die(TOOL_FAILED,
+             "ctl: process %ld did not begin to record: it looks when it allocates, and only under "
+             "libnebmalloc-profile.so",
+             pid);
 }
 
 int command_ctl(int argc, char **argv)
 {
     term_begin(COLOUR_AUTO);
     if (argc < 3)
-        tool_die(TOOL_USAGE, "ctl needs a process and an order: nebmalloc ctl PID start|stop|dump|stats|leaks|mark [TEXT]");
+        tool_die(
+            TOOL_USAGE,
+            "ctl needs a process and an order: nebmalloc ctl PID start|stop|dump|stats|leaks|mark [TEXT]");
     long pid = parse_pid(argv[1]);
     size_t which = 0, count = sizeof orders / sizeof orders[0];
     while (which < count && strcmp(orders[which].name, argv[2]) != 0)
@@ -173,7 +185,10 @@ int command_ctl(int argc, char **argv)
     enum nbt_command command = orders[which].command;
     bool takes_text = command == NBT_COMMAND_START || command == NBT_COMMAND_MARK;
     if (argc > 4 || (argc == 4 && !takes_text) || (argc == 3 && command == NBT_COMMAND_MARK))
-        tool_die(TOOL_USAGE, "ctl: %s takes %s", argv[2], command == NBT_COMMAND_MARK ? "one text" : takes_text ? "options at most" : "nothing more");
+        tool_die(TOOL_USAGE, "ctl: %s takes %s", argv[2],
+                 command == NBT_COMMAND_MARK ? "one text"
+                 : takes_text                ? "options at most"
+                                             : "nothing more");
     char *text = command == NBT_COMMAND_START && (argc == 3 || strstr(argv[3], "mode=") == NULL)
                      ? tool_text("mode=profile%s%s", argc == 4 ? "," : "", argc == 4 ? argv[3] : "")
                      : tool_text("%s", argc == 4 ? argv[3] : "");
@@ -190,9 +205,11 @@ int command_ctl(int argc, char **argv)
         return status;
     }
     if (page == NULL && !library)
-        tool_die(TOOL_FAILED, "ctl: process %ld does not run under nebmalloc; `nebmalloc run` starts programs so", pid);
+        tool_die(TOOL_FAILED,
+                 "ctl: process %ld does not run under nebmalloc; `nebmalloc run` starts programs so", pid);
     if (page == NULL)
-        tool_die(TOOL_FAILED, "ctl: process %ld records nothing now; `nebmalloc ctl %ld start` begins", pid, pid);
+        tool_die(TOOL_FAILED, "ctl: process %ld records nothing now; `nebmalloc ctl %ld start` begins", pid,
+                 pid);
     if (flock(fd, LOCK_EX) != 0)
         tool_die(TOOL_FAILED, "ctl: %s: %s", path, strerror(errno));
     bool good = order(page, pid, command, text, answer);

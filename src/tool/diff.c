@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- conditions: METRIC > [+] NUMBER [K|M|G|%] ----------------------------------------------------------------------- */
+/* ---- conditions: METRIC > [+] NUMBER [K|M|G|%]
+ * ----------------------------------------------------------------------- */
 
 struct figures {
     uint64_t leaks, leaked_blocks, peak, bytes, count, sites;
@@ -15,7 +16,8 @@ struct figures {
 static struct figures figures_of(const struct model *model)
 {
     const struct totals *totals = &model->totals;
-    return (struct figures){totals->live_bytes, totals->live_blocks, totals->peak_bytes, totals->bytes, totals->allocs, model->site_count};
+    return (struct figures){totals->live_bytes, totals->live_blocks, totals->peak_bytes,
+                            totals->bytes,      totals->allocs,      model->site_count};
 }
 
 struct condition {
@@ -27,10 +29,14 @@ struct condition {
 
 static void condition_error(const char *text, const char *why)
 {
-    tool_die(TOOL_USAGE, "--fail-on '%s': %s; e.g. 'leaks>0,peak>200M,bytes>+5%%' with leaks, leaked-blocks, peak, bytes, count, sites", text, why);
+    tool_die(TOOL_USAGE,
+             "--fail-on '%s': %s; e.g. 'leaks>0,peak>200M,bytes>+5%%' with leaks, leaked-blocks, peak, "
+             "bytes, count, sites",
+             text, why);
 }
 
-static struct condition condition_parse(const char *text, size_t length, const struct figures *a, const struct figures *b)
+static struct condition condition_parse(const char *text, size_t length, const struct figures *a,
+                                        const struct figures *b)
 {
     struct condition condition = {0};
     char *whole = tool_copy(text, length);
@@ -40,11 +46,17 @@ static struct condition condition_parse(const char *text, size_t length, const s
     const struct {
         const char *name;
         uint64_t before, after;
-    } names[] = {{"leaks", a->leaks, b->leaks}, {"leaked", a->leaks, b->leaks}, {"leaked-blocks", a->leaked_blocks, b->leaked_blocks},
-                 {"peak", a->peak, b->peak}, {"bytes", a->bytes, b->bytes}, {"count", a->count, b->count}, {"sites", a->sites, b->sites}};
+    } names[] = {{"leaks", a->leaks, b->leaks},
+                 {"leaked", a->leaks, b->leaks},
+                 {"leaked-blocks", a->leaked_blocks, b->leaked_blocks},
+                 {"peak", a->peak, b->peak},
+                 {"bytes", a->bytes, b->bytes},
+                 {"count", a->count, b->count},
+                 {"sites", a->sites, b->sites}};
     char *at = whole + strspn(whole, " ");
     size_t name_length = strcspn(at, " <>="), which = 0, count = sizeof names / sizeof names[0];
-    while (which < count && (strlen(names[which].name) != name_length || strncmp(names[which].name, at, name_length) != 0))
+    while (which < count &&
+           (strlen(names[which].name) != name_length || strncmp(names[which].name, at, name_length) != 0))
         which++;
     if (which == count)
         condition_error(whole, "no such figure");
@@ -94,7 +106,8 @@ static bool condition_holds(const struct condition *condition)
     return condition->less ? value < condition->limit : value > condition->limit;
 }
 
-/* ---- two lists of functions as one ---------------------------------------------------------------------------------- */
+/* ---- two lists of functions as one
+ * ---------------------------------------------------------------------------------- */
 
 struct row {
     const struct symbol *symbol;
@@ -116,7 +129,8 @@ static int name_compare(const void *a, const void *b)
 static int row_compare(const void *a, const void *b)
 {
     const struct row *left = a, *right = b;
-    int64_t more = left->more < 0 ? -left->more : left->more, less = right->more < 0 ? -right->more : right->more;
+    int64_t more = left->more < 0 ? -left->more : left->more,
+            less = right->more < 0 ? -right->more : right->more;
     if (more != less)
         return more > less ? -1 : 1;
     return strcmp(left->symbol->function, right->symbol->function);
@@ -148,27 +162,39 @@ static struct row *rows_make(struct groups *a, struct groups *b, enum metric met
 static struct number number_signed(int64_t value, const char *unit)
 {
     struct number number = number_metric((uint64_t)(value < 0 ? -value : value), unit), with_sign;
-    snprintf(with_sign.text, sizeof with_sign.text, "%s%.30s", value < 0 ? "-" : value > 0 ? "+" : "", number.text);
+    snprintf(with_sign.text, sizeof with_sign.text, "%s%.30s",
+             value < 0   ? "-"
+             : value > 0 ? "+"
+                         : "",
+             number.text);
     return with_sign;
 }
 
 static void print_totals(const struct model *a, const struct model *b)
 {
     struct figures before = figures_of(a), after = figures_of(b);
-    static const struct grid_column columns[] = {{"", false, STYLE_TITLE}, {"A", true, STYLE_NUMBER}, {"B", true, STYLE_NUMBER},
-                                                 {"difference", true, STYLE_WARM}, {"", false, STYLE_DIM}};
+    static const struct grid_column columns[] = {{"", false, STYLE_TITLE},
+                                                 {"A", true, STYLE_NUMBER},
+                                                 {"B", true, STYLE_NUMBER},
+                                                 {"difference", true, STYLE_WARM},
+                                                 {"", false, STYLE_DIM}};
     const struct {
         const char *name, *unit;
         uint64_t a, b;
-    } lines[] = {{"allocations", "blocks", before.count, after.count}, {"bytes", "bytes", before.bytes, after.bytes},
-                 {"peak", "bytes", before.peak, after.peak}, {"not freed", "bytes", before.leaks, after.leaks},
+    } lines[] = {{"allocations", "blocks", before.count, after.count},
+                 {"bytes", "bytes", before.bytes, after.bytes},
+                 {"peak", "bytes", before.peak, after.peak},
+                 {"not freed", "bytes", before.leaks, after.leaks},
                  {"blocks not freed", "blocks", before.leaked_blocks, after.leaked_blocks}};
     struct grid *grid = grid_create(columns, 5);
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-        struct number left = number_metric(lines[i].a, lines[i].unit), right = number_metric(lines[i].b, lines[i].unit),
+        struct number left = number_metric(lines[i].a, lines[i].unit),
+                      right = number_metric(lines[i].b, lines[i].unit),
                       more = number_signed((int64_t)(lines[i].b - lines[i].a), lines[i].unit);
-        char *percent = lines[i].a == 0 ? tool_copy("", 0)
-                                        : tool_text("%+.1f %%", ((double)lines[i].b - (double)lines[i].a) * 100 / (double)lines[i].a);
+        char *percent =
+            lines[i].a == 0
+                ? tool_copy("", 0)
+                : tool_text("%+.1f %%", ((double)lines[i].b - (double)lines[i].a) * 100 / (double)lines[i].a);
         grid_add(grid, (const char *[]){lines[i].name, left.text, right.text, more.text, percent});
         free(percent);
     }
@@ -177,13 +203,17 @@ static void print_totals(const struct model *a, const struct model *b)
 
 static void print_rows(const struct row *rows, size_t count, enum metric metric, unsigned most)
 {
-    static const struct grid_column columns[] = {{"difference", true, STYLE_WARM}, {"A", true, STYLE_NUMBER}, {"B", true, STYLE_NUMBER}, {"asked for by", false, STYLE_TITLE}};
+    static const struct grid_column columns[] = {{"difference", true, STYLE_WARM},
+                                                 {"A", true, STYLE_NUMBER},
+                                                 {"B", true, STYLE_NUMBER},
+                                                 {"asked for by", false, STYLE_TITLE}};
     const char *unit = metric_facts[metric].unit;
     struct grid *grid = grid_create(columns, 4);
     printf("\n%s, by function:\n", metric_facts[metric].title);
     for (size_t i = 0; i < count && i < most && rows[i].more != 0; i++) {
         char *label = symbol_label(rows[i].symbol);
-        struct number more = number_signed(rows[i].more, unit), left = number_metric(stats_metric(rows[i].a, metric), unit),
+        struct number more = number_signed(rows[i].more, unit),
+                      left = number_metric(stats_metric(rows[i].a, metric), unit),
                       right = number_metric(stats_metric(rows[i].b, metric), unit);
         grid_add(grid, (const char *[]){more.text, left.text, right.text, label});
         free(label);
@@ -191,8 +221,8 @@ static void print_rows(const struct row *rows, size_t count, enum metric metric,
     grid_print(grid);
 }
 
-static void rows_json(const struct model *a, const struct model *b, const struct row *rows, size_t count, enum metric metric,
-                      const struct condition *conditions, size_t condition_count)
+static void rows_json(const struct model *a, const struct model *b, const struct row *rows, size_t count,
+                      enum metric metric, const struct condition *conditions, size_t condition_count)
 {
     struct json json = {.out = stdout};
     json_open(&json, NULL, '{');
@@ -248,13 +278,17 @@ int command_diff(const struct arguments *arguments)
     size_t count;
     struct row *rows = rows_make(&groups_a, &groups_b, arguments->metric, &count);
     if (arguments->json) {
-        rows_json(&a.model, &b.model, rows, arguments->limit > 0 && arguments->limit < count ? arguments->limit : count, arguments->metric,
-                  conditions, condition_count);
+        rows_json(&a.model, &b.model, rows,
+                  arguments->limit > 0 && arguments->limit < count ? arguments->limit : count,
+                  arguments->metric, conditions, condition_count);
     } else {
         print_title(&a.model, "A");
         print_title(&b.model, "B");
         print_totals(&a.model, &b.model);
-        print_rows(rows, count, arguments->metric, arguments->limit > 0 ? arguments->limit : term.terminal && term.height > 16 ? term.height - 13 : 12);
+        print_rows(rows, count, arguments->metric,
+                   arguments->limit > 0                ? arguments->limit
+                   : term.terminal && term.height > 16 ? term.height - 13
+                                                       : 12);
     }
     int status = TOOL_OK;
     for (size_t i = 0; i < condition_count; i++) {
@@ -262,8 +296,8 @@ int command_diff(const struct arguments *arguments)
             continue;
         status = TOOL_CONDITION;
         fflush(stdout);
-        tool_warn("diff: %s holds: A %llu, B %llu", conditions[i].text, (unsigned long long)conditions[i].before,
-                  (unsigned long long)conditions[i].after);
+        tool_warn("diff: %s holds: A %llu, B %llu", conditions[i].text,
+                  (unsigned long long)conditions[i].before, (unsigned long long)conditions[i].after);
     }
     free(conditions);
     free(rows);

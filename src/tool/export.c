@@ -12,7 +12,8 @@ static const struct format {
     export_write *write;
     bool binary;
 } formats[] = {
-    {"folded", "a line a stack, for flamegraph.pl and its relatives; --sort chooses the number", export_folded, false},
+    {"folded", "a line a stack, for flamegraph.pl and its relatives; --sort chooses the number",
+     export_folded, false},
     {"pprof", "profile.proto, for `go tool pprof` and its relatives", export_pprof, true},
     {"gperftools", "gperftools' heap profile with symbols, for `google-pprof`", export_gperftools, false},
     {"heaptrack", "for heaptrack_print and heaptrack_gui", export_heaptrack, false},
@@ -40,9 +41,10 @@ int command_export(const struct arguments *arguments)
         if (strcmp(formats[i].name, arguments->format) == 0)
             format = &formats[i];
     if (format == NULL)
-        tool_die(TOOL_USAGE, "export: %s%s%s; `nebmalloc export --help` lists the formats", arguments->format == NULL ? "--format is missing" : "no format '",
+        tool_die(TOOL_USAGE, "export: %s%s%s; `nebmalloc export --help` lists the formats",
+                 arguments->format == NULL ? "--format is missing" : "no format '",
                  arguments->format == NULL ? "" : arguments->format, arguments->format == NULL ? "" : "'");
-    char *name = arguments->output != NULL ? tool_copy(arguments->output, strlen(arguments->output))
+    char *name = arguments->output != NULL      ? tool_copy(arguments->output, strlen(arguments->output))
                  : format->write == export_html ? tool_text("%s.html", arguments->files[0])
                                                 : tool_copy("-", 1);
     if (format->binary && strcmp(name, "-") == 0 && isatty(STDOUT_FILENO))
@@ -50,7 +52,9 @@ int command_export(const struct arguments *arguments)
     struct loaded loaded;
     struct output output;
     loaded_begin(&loaded, arguments);
-    struct exporting exporting = {&loaded.model, loaded.symbols, arguments->metric == METRIC_COUNT_OF ? METRIC_PEAK : arguments->metric, NULL};
+    struct exporting exporting = {&loaded.model, loaded.symbols,
+                                  arguments->metric == METRIC_COUNT_OF ? METRIC_PEAK : arguments->metric,
+                                  NULL};
     output_open(&output, name);
     exporting.out = output.file;
     format->write(&exporting);
@@ -63,7 +67,9 @@ int command_export(const struct arguments *arguments)
     return TOOL_OK;
 }
 
-/* ---- folded ---------------------------------------------------------------------------------------------------------- */
+/* ---- folded
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 /* A stack's separator cannot stand in a name. */
 static void put_folded_name(FILE *out, const char *name)
@@ -92,7 +98,9 @@ void export_folded(struct exporting *exporting)
     }
 }
 
-/* ---- csv ---------------------------------------------------------------------------------------------------------------- */
+/* ---- csv
+ * ----------------------------------------------------------------------------------------------------------------
+ */
 
 static void put_csv(FILE *out, const char *text)
 {
@@ -107,15 +115,26 @@ static void put_csv(FILE *out, const char *text)
 
 void export_csv(struct exporting *exporting)
 {
-    fputs("allocs,bytes,frees,freed_bytes,leaked_blocks,leaked_bytes,peak_blocks,peak_bytes,largest,reallocs,frees_by_other_threads,"
+    fputs("allocs,bytes,frees,freed_bytes,leaked_blocks,leaked_bytes,peak_blocks,peak_bytes,largest,reallocs,"
+          "frees_by_other_threads,"
           "freed_before_next,lifetime_ns,function,file,line,module,stack\r\n",
           exporting->out);
     for (size_t i = 0; i < exporting->model->site_count; i++) {
         const struct site *site = &exporting->model->sites[i];
         const struct stats *stats = &site->stats;
-        const uint64_t numbers[] = {stats->allocs, stats->bytes, stats->frees, stats->freed_bytes, stats_live_blocks(stats),
-                                    stats_live_bytes(stats), stats->peak_blocks, stats->peak_bytes, stats->size_max, stats->reallocs,
-                                    stats->frees_remote, stats->frees_at_once, stats->life_ns};
+        const uint64_t numbers[] = {stats->allocs,
+                                    stats->bytes,
+                                    stats->frees,
+                                    stats->freed_bytes,
+                                    stats_live_blocks(stats),
+                                    stats_live_bytes(stats),
+                                    stats->peak_blocks,
+                                    stats->peak_bytes,
+                                    stats->size_max,
+                                    stats->reallocs,
+                                    stats->frees_remote,
+                                    stats->frees_at_once,
+                                    stats->life_ns};
         for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++)
             fprintf(exporting->out, "%llu,", (unsigned long long)numbers[k]);
         const struct symbol *caller = view_caller(exporting->symbols, site->node);
@@ -137,7 +156,9 @@ void export_csv(struct exporting *exporting)
     }
 }
 
-/* ---- json -------------------------------------------------------------------------------------------------------------- */
+/* ---- json
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 void export_json(struct exporting *exporting)
 {

@@ -15,8 +15,8 @@ struct exporting {
 
 typedef void export_write(struct exporting *exporting);
 
-export_write export_folded, export_pprof, export_gperftools, export_heaptrack, export_dhat, export_massif, export_speedscope, export_perfetto,
-    export_callgrind, export_csv, export_json, export_html;
+export_write export_folded, export_pprof, export_gperftools, export_heaptrack, export_dhat, export_massif,
+    export_speedscope, export_perfetto, export_callgrind, export_csv, export_json, export_html;
 
 void export_list(FILE *out);
 

@@ -3,9 +3,10 @@
  *   v version format, X command, I page pages, s length text, i ip module [function file line]*, t ip parent,
  *   a size trace, + a, - a, c ms, R pages
  *
- * It is a list of events, and the model has sums. So events are made up that give the same sums: for each call stack the number
- * of allocations, their bytes, what is live at the peak and at the end, and what was freed at once. Sizes of single blocks
- * are means. The order is: blocks that are live at neither; then those of the peak; then those that are left. */
+ * It is a list of events, and the model has sums. So events are made up that give the same sums: for each
+ * call stack the number of allocations, their bytes, what is live at the peak and at the end, and what was
+ * freed at once. Sizes of single blocks are means. The order is: blocks that are live at neither; then those
+ * of the peak; then those that are left. */
 #include "tool/export.h"
 
 #include <stdlib.h>
@@ -25,15 +26,17 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Tries it with `both` blocks that are live at the peak and at the end. What they have in bytes is not known: whatever
- * lets the others come out. */
+/* Tries it with `both` blocks that are live at the peak and at the end. What they have in bytes is not known:
+ * whatever lets the others come out. */
 static bool shape_try(const struct stats *stats, uint64_t both, struct shape *shape)
 {
-    struct part peak = {stats->peak_blocks, stats->peak_bytes}, end = {stats_live_blocks(stats), stats_live_bytes(stats)};
+    struct part peak = {stats->peak_blocks, stats->peak_bytes},
+                end = {stats_live_blocks(stats), stats_live_bytes(stats)};
     if (both > peak.blocks || both > end.blocks || peak.blocks + end.blocks - both > stats->allocs)
         return false;
     uint64_t transient = stats->allocs - (peak.blocks + end.blocks - both);
-    uint64_t low = peak.bytes + end.bytes > stats->bytes ? peak.bytes + end.bytes - stats->bytes : 0, high = least(peak.bytes, end.bytes);
+    uint64_t low = peak.bytes + end.bytes > stats->bytes ? peak.bytes + end.bytes - stats->bytes : 0,
+             high = least(peak.bytes, end.bytes);
     uint64_t bytes = low;
     if (both == 0)
         bytes = 0;
@@ -57,13 +60,16 @@ static bool shape_try(const struct stats *stats, uint64_t both, struct shape *sh
 static void shape_make(const struct stats *stats, struct shape *shape)
 {
     uint64_t most = least(stats->peak_blocks, stats_live_blocks(stats));
-    uint64_t fewest = stats->peak_blocks + stats_live_blocks(stats) > stats->allocs ? stats->peak_blocks + stats_live_blocks(stats) - stats->allocs : 0;
+    uint64_t fewest = stats->peak_blocks + stats_live_blocks(stats) > stats->allocs
+                          ? stats->peak_blocks + stats_live_blocks(stats) - stats->allocs
+                          : 0;
     const uint64_t candidates[] = {most, fewest, fewest + 1, most > 0 ? most - 1 : 0, (most + fewest) / 2};
     for (unsigned i = 0; i < sizeof candidates / sizeof candidates[0]; i++)
         if (shape_try(stats, candidates[i], shape))
             return;
     /* Estimates of mode sample need not fit together: the peak is given up. */
-    *shape = (struct shape){.transient = {stats->frees, stats->freed_bytes}, .end_only = {stats_live_blocks(stats), stats_live_bytes(stats)}};
+    *shape = (struct shape){.transient = {stats->frees, stats->freed_bytes},
+                            .end_only = {stats_live_blocks(stats), stats_live_bytes(stats)}};
 }
 
 struct writing {
@@ -103,7 +109,9 @@ static uint32_t put_ip(struct writing *writing, uint32_t number)
     for (size_t i = 0; i < count; i++) {
         buffer_print(&line, " %x", put_string(writing, symbols[i].function));
         if (symbols[i].file != NULL || count > 1)
-            buffer_print(&line, " %x %x", put_string(writing, symbols[i].file == NULL ? "??" : symbols[i].file), symbols[i].line);
+            buffer_print(&line, " %x %x",
+                         put_string(writing, symbols[i].file == NULL ? "??" : symbols[i].file),
+                         symbols[i].line);
     }
     fprintf(writing->out, "%s\n", line.data);
     buffer_finish(&line);
@@ -121,7 +129,8 @@ static uint32_t put_trace(struct writing *writing, uint32_t node)
 }
 
 /* Calls `put` for each size that the blocks of a part get: at most two, a byte apart. */
-static void each_size(struct writing *writing, struct part part, uint32_t trace, void (*put)(struct writing *, uint64_t info, uint64_t blocks, void *),
+static void each_size(struct writing *writing, struct part part, uint32_t trace,
+                      void (*put)(struct writing *, uint64_t info, uint64_t blocks, uint64_t size, void *),
                       void *context)
 {
     if (part.blocks == 0)
@@ -129,43 +138,48 @@ static void each_size(struct writing *writing, struct part part, uint32_t trace,
     uint64_t larger = part.bytes % part.blocks, size = part.bytes / part.blocks;
     if (part.blocks > larger) {
         fprintf(writing->out, "a %llx %x\n", (unsigned long long)size, trace);
-        put(writing, writing->infos++, part.blocks - larger, context);
+        put(writing, writing->infos++, part.blocks - larger, size, context);
     }
     if (larger > 0) {
         fprintf(writing->out, "a %llx %x\n", (unsigned long long)size + 1, trace);
-        put(writing, writing->infos++, larger, context);
+        put(writing, writing->infos++, larger, size + 1, context);
     }
 }
 
 struct transient {
     uint64_t at_once; /* how many of them are freed before the next allocation */
-    uint64_t size;
+    uint32_t trace;
 };
 
-static void put_transient(struct writing *writing, uint64_t info, uint64_t blocks, void *context)
+static void put_transient(struct writing *writing, uint64_t info, uint64_t blocks, uint64_t size,
+                          void *context)
 {
     struct transient *transient = context;
-    while (blocks > 0) {
-        /* Two that overlap are not temporary; but they must not make a new peak. */
-        if (blocks >= 2 && transient->at_once == 0 && transient->size * 2 < writing->peak_bytes) {
-            fprintf(writing->out, "+ %llx\n+ %llx\n- %llx\n- %llx\n", (unsigned long long)info, (unsigned long long)info, (unsigned long long)info,
-                    (unsigned long long)info);
-            blocks -= 2;
-            continue;
-        }
+    for (; blocks > 0 && (transient->at_once > 0 || blocks == 1 || size * 2 >= writing->peak_bytes);
+         blocks--) {
         fprintf(writing->out, "+ %llx\n- %llx\n", (unsigned long long)info, (unsigned long long)info);
         transient->at_once -= transient->at_once > 0;
-        blocks--;
     }
+    if (blocks == 0)
+        return;
+    /* Two that overlap are not temporary (heaptrack tells them apart by their allocation info, so there are
+     * two of the same); above are those that would make a new peak. */
+    fprintf(writing->out, "a %llx %x\n", (unsigned long long)size, transient->trace);
+    unsigned long long first = info, second = writing->infos++;
+    for (; blocks >= 2; blocks -= 2)
+        fprintf(writing->out, "+ %llx\n+ %llx\n- %llx\n- %llx\n", first, second, first, second);
+    if (blocks == 1)
+        fprintf(writing->out, "+ %llx\n- %llx\n", first, first);
 }
 
 struct kept {
     uint64_t first, counts[2]; /* allocation infos from `first` on, with their blocks */
 };
 
-static void put_kept(struct writing *writing, uint64_t info, uint64_t blocks, void *context)
+static void put_kept(struct writing *writing, uint64_t info, uint64_t blocks, uint64_t size, void *context)
 {
     struct kept *kept = context;
+    (void)size;
     kept->counts[info - kept->first] = blocks;
     for (uint64_t i = 0; i < blocks; i++)
         fprintf(writing->out, "+ %llx\n", (unsigned long long)info);
@@ -182,13 +196,15 @@ void export_heaptrack(struct exporting *exporting)
 {
     const struct model *model = exporting->model;
     const struct process *process = &model->processes[0];
-    struct writing writing = {.out = exporting->out, .exporting = exporting, .peak_bytes = model->totals.peak_bytes};
+    struct writing writing = {
+        .out = exporting->out, .exporting = exporting, .peak_bytes = model->totals.peak_bytes};
     uint64_t page = process->page_size == 0 ? 4096 : process->page_size, pages = 0;
     writing.ip = tool_make(model->frame_count, sizeof *writing.ip);
     writing.trace = tool_make(model->node_count, sizeof *writing.trace);
     for (size_t i = 0; i < process->point_count; i++)
         pages = process->points[i].rss_bytes / page > pages ? process->points[i].rss_bytes / page : pages;
-    fprintf(exporting->out, "v 10400 3\nX %s\nI %llx %llx\n", process->command == NULL ? "unknown" : process->command, (unsigned long long)page,
+    fprintf(exporting->out, "v 10400 3\nX %s\nI %llx %llx\n",
+            process->command == NULL ? "unknown" : process->command, (unsigned long long)page,
             (unsigned long long)pages);
     if (process->exe != NULL)
         put_string(&writing, process->exe);
@@ -197,8 +213,9 @@ void export_heaptrack(struct exporting *exporting)
     for (size_t i = 0; i < model->site_count; i++) {
         const struct stats *stats = &model->sites[i].stats;
         shape_make(stats, &shapes[i]);
-        struct transient transient = {stats->frees_at_once, shapes[i].transient.blocks == 0 ? 0 : shapes[i].transient.bytes / shapes[i].transient.blocks + 1};
-        each_size(&writing, shapes[i].transient, put_trace(&writing, model->sites[i].node), put_transient, &transient);
+        uint32_t trace = put_trace(&writing, model->sites[i].node);
+        struct transient transient = {.at_once = stats->frees_at_once, .trace = trace};
+        each_size(&writing, shapes[i].transient, trace, put_transient, &transient);
         progress_show("writing", i, model->site_count);
     }
     fprintf(exporting->out, "c %llx\n", (unsigned long long)(model->totals.peak_ns / 1000000));

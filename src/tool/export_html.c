@@ -1,7 +1,8 @@
-/* export_html.c - the report for the browser: web/report.html with the model in it as JSON. Nothing is fetched from anywhere.
+/* export_html.c - the report for the browser: web/report.html with the model in it as JSON. Nothing is
+ * fetched from anywhere.
  *
- * Functions are listed once, in `frames`; the tree of calls is three arrays by node: its parent, its frame, and for each
- * metric what ends in it. `caller` is the frame that lists name a node's blocks by. */
+ * Functions are listed once, in `frames`; the tree of calls is three arrays by node: its parent, its frame,
+ * and for each metric what ends in it. `caller` is the frame that lists name a node's blocks by. */
 #include "tool/cli.h"
 #include "tool/export.h"
 #include "tool/web.h"
@@ -55,7 +56,8 @@ static void put_tree(struct json *json, const struct calls *calls, struct frame_
     static const struct symbol root = {.function = "[root]", .module = ""};
     json_open(json, "frame", '[');
     for (size_t i = 0; i < calls->count; i++)
-        json_number(json, NULL, frame_number(frames, calls->items[i].symbol == NULL ? &root : calls->items[i].symbol));
+        json_number(json, NULL,
+                    frame_number(frames, calls->items[i].symbol == NULL ? &root : calls->items[i].symbol));
     json_close(json, ']');
     json_open(json, "caller", '[');
     for (size_t i = 0; i < calls->count; i++)
@@ -106,7 +108,8 @@ static void put_time(struct json *json, const struct model *model)
         json_open(json, NULL, '[');
         for (size_t k = 0; k < model->processes[i].point_count; k++) {
             const struct nbt_point *point = &model->processes[i].points[k];
-            const uint64_t numbers[] = {point->time_ns, point->live_bytes, point->live_blocks, point->rss_bytes, point->used_bytes, point->allocs};
+            const uint64_t numbers[] = {point->time_ns,   point->live_bytes, point->live_blocks,
+                                        point->rss_bytes, point->used_bytes, point->allocs};
             json_open(json, NULL, '[');
             for (unsigned n = 0; n < 6; n++)
                 json_number(json, NULL, numbers[n]);

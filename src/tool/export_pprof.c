@@ -1,8 +1,9 @@
 /* export_pprof.c - two formats of the pprof family.
  *
- * pprof       profile.proto (github.com/google/pprof): messages written by hand, since six of them need no library:
- *             a field is varint(number << 3 | 0) varint, or varint(number << 3 | 2) varint(length) bytes.
- * gperftools  the text of gperftools' heap profiler, with a symbol table in front, as `google-pprof --raw` writes it. */
+ * pprof       profile.proto (github.com/google/pprof): messages written by hand, since six of them need no
+ * library: a field is varint(number << 3 | 0) varint, or varint(number << 3 | 2) varint(length) bytes.
+ * gperftools  the text of gperftools' heap profiler, with a symbol table in front, as `google-pprof --raw`
+ * writes it. */
 #include "tool/export.h"
 
 #include <stdlib.h>
@@ -39,7 +40,8 @@ static void put_message(struct buffer *to, unsigned field, struct buffer *messag
     message->bytes = 0;
 }
 
-static void put_value_type(struct buffer *to, unsigned field, struct strings *strings, const char *type, const char *unit)
+static void put_value_type(struct buffer *to, unsigned field, struct strings *strings, const char *type,
+                           const char *unit)
 {
     struct buffer message = {0};
     put_number(&message, 1, strings_add(strings, type));
@@ -81,8 +83,12 @@ void export_pprof(struct exporting *exporting)
     static const struct {
         enum metric metric;
         const char *type, *unit;
-    } types[] = {{METRIC_COUNT, "alloc_objects", "count"}, {METRIC_BYTES, "alloc_space", "bytes"}, {METRIC_LEAKED_BLOCKS, "inuse_objects", "count"},
-                 {METRIC_LEAKED, "inuse_space", "bytes"}, {METRIC_PEAK, "peak_space", "bytes"}, {METRIC_LIFETIME, "lifetime", "nanoseconds"}};
+    } types[] = {{METRIC_COUNT, "alloc_objects", "count"},
+                 {METRIC_BYTES, "alloc_space", "bytes"},
+                 {METRIC_LEAKED_BLOCKS, "inuse_objects", "count"},
+                 {METRIC_LEAKED, "inuse_space", "bytes"},
+                 {METRIC_PEAK, "peak_space", "bytes"},
+                 {METRIC_LIFETIME, "lifetime", "nanoseconds"}};
     enum { TYPES = sizeof types / sizeof types[0] };
     const struct model *model = exporting->model;
     struct buffer profile = {0}, message = {0}, inner = {0};
@@ -114,7 +120,8 @@ void export_pprof(struct exporting *exporting)
         put_number(&message, 4, module->first - module->base);
         put_number(&message, 5, strings_add(&strings, module->path));
         put_number(&message, 6, strings_add(&strings, id));
-        for (unsigned flag = 7; flag <= 10; flag++) /* has functions, file names, lines, inlined frames: do not look them up again */
+        for (unsigned flag = 7; flag <= 10;
+             flag++) /* has functions, file names, lines, inlined frames: do not look them up again */
             put_number(&message, flag, 1);
         put_message(&profile, 3, &message);
     }
@@ -127,9 +134,11 @@ void export_pprof(struct exporting *exporting)
         put_number(&message, 1, i + 1);
         if (frame->module != 0)
             put_number(&message, 2, frame->module);
-        put_number(&message, 3, frame->address + (frame->module == 0 ? 0 : model->modules[frame->module - 1].base));
+        put_number(&message, 3,
+                   frame->address + (frame->module == 0 ? 0 : model->modules[frame->module - 1].base));
         for (size_t k = 0; k < count; k++) {
-            uint32_t name = strings_add(&strings, symbols[k].function), file = strings_add(&strings, symbols[k].file == NULL ? "" : symbols[k].file);
+            uint32_t name = strings_add(&strings, symbols[k].function),
+                     file = strings_add(&strings, symbols[k].file == NULL ? "" : symbols[k].file);
             put_number(&inner, 1, function_number(&functions, name, file));
             put_number(&inner, 2, symbols[k].line);
             put_message(&message, 4, &inner);
@@ -162,9 +171,11 @@ void export_pprof(struct exporting *exporting)
     buffer_finish(&inner);
 }
 
-/* ---- gperftools ---------------------------------------------------------------------------------------------------- */
+/* ---- gperftools
+ * ---------------------------------------------------------------------------------------------------- */
 
-/* Made up, one for each frame: the symbol table in front gives them their names. It looks an address up less one. */
+/* Made up, one for each frame: the symbol table in front gives them their names. It looks an address up less
+ * one. */
 static unsigned long long made_up(uint32_t frame)
 {
     return 0x10000 + (unsigned long long)frame * 16;
@@ -174,7 +185,8 @@ void export_gperftools(struct exporting *exporting)
 {
     const struct model *model = exporting->model;
     FILE *out = exporting->out;
-    fprintf(out, "--- symbol\nbinary=%s\n", model->processes[0].exe == NULL ? "unknown" : model->processes[0].exe);
+    fprintf(out, "--- symbol\nbinary=%s\n",
+            model->processes[0].exe == NULL ? "unknown" : model->processes[0].exe);
     for (size_t i = 0; i < model->frame_count; i++) {
         size_t count;
         const struct symbol *symbols = symbols_of(exporting->symbols, (uint32_t)i, &count);
@@ -184,12 +196,14 @@ void export_gperftools(struct exporting *exporting)
         fputc('\n', out);
     }
     const struct totals *totals = &model->totals;
-    fprintf(out, "---\n--- heap\nheap profile: %llu: %llu [%llu: %llu] @ heapprofile\n", (unsigned long long)totals->live_blocks,
-            (unsigned long long)totals->live_bytes, (unsigned long long)totals->allocs, (unsigned long long)totals->bytes);
+    fprintf(out, "---\nheap profile: %llu: %llu [%llu: %llu] @ heapprofile\n",
+            (unsigned long long)totals->live_blocks, (unsigned long long)totals->live_bytes,
+            (unsigned long long)totals->allocs, (unsigned long long)totals->bytes);
     for (size_t i = 0; i < model->site_count; i++) {
         const struct stats *stats = &model->sites[i].stats;
-        fprintf(out, "%llu: %llu [%llu: %llu] @", (unsigned long long)stats_live_blocks(stats), (unsigned long long)stats_live_bytes(stats),
-                (unsigned long long)stats->allocs, (unsigned long long)stats->bytes);
+        fprintf(out, "%llu: %llu [%llu: %llu] @", (unsigned long long)stats_live_blocks(stats),
+                (unsigned long long)stats_live_bytes(stats), (unsigned long long)stats->allocs,
+                (unsigned long long)stats->bytes);
         for (uint32_t node = model->sites[i].node; node != NODE_ROOT; node = model->nodes[node].parent)
             fprintf(out, " 0x%llx", made_up(model->nodes[node].frame));
         fputc('\n', out);

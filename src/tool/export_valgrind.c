@@ -16,13 +16,15 @@ static char *valgrind_frame(const struct model *model, uint32_t frame, const str
     const struct frame *at = &model->frames[frame];
     unsigned long long address = at->address + (at->module == 0 ? 0 : model->modules[at->module - 1].base);
     if (symbol->file != NULL && symbol->line > 0)
-        return tool_text("0x%llX: %s (%s:%u)", address, symbol->function, path_name(symbol->file), symbol->line);
+        return tool_text("0x%llX: %s (%s:%u)", address, symbol->function, path_name(symbol->file),
+                         symbol->line);
     if (symbol->module[0] != '\0')
         return tool_text("0x%llX: %s (in %s)", address, symbol->function, symbol->module);
     return tool_text("0x%llX: %s", address, symbol->function);
 }
 
-/* ---- DHAT: version 2 of its JSON; times in nanoseconds ----------------------------------------------------------- */
+/* ---- DHAT: version 2 of its JSON; times in nanoseconds
+ * ----------------------------------------------------------- */
 
 void export_dhat(struct exporting *exporting)
 {
@@ -78,7 +80,8 @@ void export_dhat(struct exporting *exporting)
     strings_finish(&frames);
 }
 
-/* ---- massif: snapshots over time; the peak's has the tree, from the innermost call outwards -------------------------- */
+/* ---- massif: snapshots over time; the peak's has the tree, from the innermost call outwards
+ * -------------------------- */
 
 /* The tree of callers: below a function stand those that called it. Node 0 is the sum. */
 struct caller {
@@ -94,7 +97,8 @@ struct callers {
 static uint32_t caller_child(struct callers *callers, uint32_t parent, uint32_t frame)
 {
     uint32_t last = 0;
-    for (uint32_t child = callers->items[parent].first_child; child != 0; child = callers->items[child].next_sibling) {
+    for (uint32_t child = callers->items[parent].first_child; child != 0;
+         child = callers->items[child].next_sibling) {
         if (callers->items[child].frame == frame)
             return child;
         last = child;
@@ -110,11 +114,13 @@ static uint32_t caller_child(struct callers *callers, uint32_t parent, uint32_t 
 }
 
 /* Children that are less than a hundredth of the whole become one line, as massif does it. */
-static void put_massif(struct exporting *exporting, const struct callers *callers, uint32_t at, unsigned depth)
+static void put_massif(struct exporting *exporting, const struct callers *callers, uint32_t at,
+                       unsigned depth)
 {
     uint64_t least = callers->items[0].bytes / 100, small = 0;
     unsigned shown = 0, left_out = 0;
-    for (uint32_t child = callers->items[at].first_child; child != 0; child = callers->items[child].next_sibling) {
+    for (uint32_t child = callers->items[at].first_child; child != 0;
+         child = callers->items[child].next_sibling) {
         if (callers->items[child].bytes > least) {
             shown++;
         } else {
@@ -122,7 +128,8 @@ static void put_massif(struct exporting *exporting, const struct callers *caller
             left_out++;
         }
     }
-    fprintf(exporting->out, "%*sn%u: %llu ", (int)depth, "", shown + (left_out > 0), (unsigned long long)callers->items[at].bytes);
+    fprintf(exporting->out, "%*sn%u: %llu ", (int)depth, "", shown + (left_out > 0),
+            (unsigned long long)callers->items[at].bytes);
     if (at == 0) {
         fputs("(heap allocation functions) malloc/new/new[], --alloc-fns, etc.\n", exporting->out);
     } else {
@@ -132,18 +139,24 @@ static void put_massif(struct exporting *exporting, const struct callers *caller
         fprintf(exporting->out, "%s\n", text);
         free(text);
     }
-    for (uint32_t child = callers->items[at].first_child; child != 0; child = callers->items[child].next_sibling)
+    for (uint32_t child = callers->items[at].first_child; child != 0;
+         child = callers->items[child].next_sibling)
         if (callers->items[child].bytes > least)
             put_massif(exporting, callers, child, depth + 1);
     if (left_out > 0)
-        fprintf(exporting->out, "%*sn0: %llu in %u place%s, %s below massif's threshold (1.00%%)\n", (int)depth + 1, "",
-                (unsigned long long)small, left_out, left_out == 1 ? "" : "s", left_out == 1 ? "" : "all");
+        fprintf(exporting->out, "%*sn0: %llu in %u place%s, %s below massif's threshold (1.00%%)\n",
+                (int)depth + 1, "", (unsigned long long)small, left_out, left_out == 1 ? "" : "s",
+                left_out == 1 ? "" : "all");
 }
 
-static void put_snapshot(struct exporting *exporting, unsigned number, uint64_t time_ns, uint64_t bytes, uint64_t extra, const char *tree)
+static void put_snapshot(struct exporting *exporting, unsigned number, uint64_t time_ns, uint64_t bytes,
+                         uint64_t extra, const char *tree)
 {
-    fprintf(exporting->out, "#-----------\nsnapshot=%u\n#-----------\ntime=%llu\nmem_heap_B=%llu\nmem_heap_extra_B=%llu\nmem_stacks_B=0\nheap_tree=%s\n",
-            number, (unsigned long long)(time_ns / 1000), (unsigned long long)bytes, (unsigned long long)extra, tree);
+    fprintf(exporting->out,
+            "#-----------\nsnapshot=%u\n#-----------\ntime=%llu\nmem_heap_B=%llu\nmem_heap_extra_B=%llu\nmem_"
+            "stacks_B=0\nheap_tree=%s\n",
+            number, (unsigned long long)(time_ns / 1000000), (unsigned long long)bytes,
+            (unsigned long long)extra, tree);
 }
 
 void export_massif(struct exporting *exporting)
@@ -165,33 +178,41 @@ void export_massif(struct exporting *exporting)
     }
     enum { SNAPSHOTS = 100 };
     const struct process *process = &model->processes[0];
-    fprintf(exporting->out, "desc: nebmalloc\ncmd: %s\ntime_unit: us\n", command_of(model));
+    fprintf(exporting->out, "desc: nebmalloc\ncmd: %s\ntime_unit: ms\n", command_of(model));
     size_t step = process->point_count / SNAPSHOTS + 1;
     unsigned number = 0;
     bool peak_put = false;
     put_snapshot(exporting, number++, 0, 0, 0, "empty");
-    for (size_t i = 0; i <= process->point_count; i += i + step > process->point_count && i < process->point_count ? process->point_count - i : step) {
+    for (size_t i = 0; i <= process->point_count;
+         i += i + step > process->point_count && i < process->point_count ? process->point_count - i : step) {
         bool end = i == process->point_count;
         uint64_t time_ns = end ? process->end_ns : process->points[i].time_ns;
         if (!peak_put && (end || time_ns >= model->totals.peak_ns)) {
-            put_snapshot(exporting, number++, end && model->totals.peak_ns > time_ns ? time_ns : model->totals.peak_ns, model->totals.peak_bytes, 0, "peak");
+            put_snapshot(exporting, number++,
+                         end && model->totals.peak_ns > time_ns ? time_ns : model->totals.peak_ns,
+                         model->totals.peak_bytes, 0, "peak");
             put_massif(exporting, &callers, 0, 0);
             peak_put = true;
         }
-        uint64_t live = end ? model->totals.live_bytes : process->points[i].live_bytes, used = end ? 0 : process->points[i].used_bytes;
+        uint64_t live = end ? model->totals.live_bytes : process->points[i].live_bytes,
+                 used = end ? 0 : process->points[i].used_bytes;
         put_snapshot(exporting, number++, time_ns, live, used > live ? used - live : 0, "empty");
     }
     free(callers.items);
 }
 
-/* ---- callgrind ------------------------------------------------------------------------------------------------------- */
+/* ---- callgrind
+ * ------------------------------------------------------------------------------------------------------- */
 
-static void put_position(FILE *out, struct strings *files, struct strings *functions, const char *prefix, const struct symbol *symbol)
+static void put_position(FILE *out, struct strings *files, struct strings *functions, const char *prefix,
+                         const struct symbol *symbol)
 {
-    const char *file = symbol == NULL || symbol->file == NULL ? "???" : symbol->file, *function = symbol == NULL ? "[root]" : symbol->function;
+    const char *file = symbol == NULL || symbol->file == NULL ? "???" : symbol->file,
+               *function = symbol == NULL ? "[root]" : symbol->function;
     size_t before = files->count;
     uint32_t number = strings_add(files, file);
-    fprintf(out, "%s%s=(%u)", prefix, prefix[0] == 'c' ? "fi" : "fl", number + 1); /* fl and cfi share their numbers */
+    fprintf(out, "%s%s=(%u)", prefix, prefix[0] == 'c' ? "fi" : "fl",
+            number + 1); /* fl and cfi share their numbers */
     fprintf(out, number == before ? " %s\n" : "\n", file);
     before = functions->count;
     number = strings_add(functions, function);
@@ -207,7 +228,9 @@ void export_callgrind(struct exporting *exporting)
     struct strings files = {0}, functions = {0};
     FILE *out = exporting->out;
     calls_make(&calls, exporting->model, exporting->symbols);
-    fprintf(out, "# callgrind format\nversion: 1\ncreator: nebmalloc\npid: %llu\ncmd: %s\npositions: line\nevents: Peak Bytes Blocks Leaked\nsummary:",
+    fprintf(out,
+            "# callgrind format\nversion: 1\ncreator: nebmalloc\npid: %llu\ncmd: %s\npositions: "
+            "line\nevents: Peak Bytes Blocks Leaked\nsummary:",
             (unsigned long long)exporting->model->processes[0].pid, command_of(exporting->model));
     for (unsigned k = 0; k < EVENTS; k++)
         fprintf(out, " %llu", (unsigned long long)calls.items[0].total[events[k]]);
@@ -230,7 +253,8 @@ void export_callgrind(struct exporting *exporting)
         for (uint32_t child = call->first_child; child != 0; child = calls.items[child].next_sibling) {
             const struct call *to = &calls.items[child];
             put_position(out, &files, &functions, "c", to->symbol);
-            fprintf(out, "calls=%llu %u\n%u", (unsigned long long)to->total[METRIC_COUNT], to->symbol->line, line);
+            fprintf(out, "calls=%llu %u\n%u", (unsigned long long)to->total[METRIC_COUNT], to->symbol->line,
+                    line);
             for (unsigned k = 0; k < EVENTS; k++)
                 fprintf(out, " %llu", (unsigned long long)to->total[events[k]]);
             fputc('\n', out);

@@ -31,7 +31,8 @@ static uint32_t frame_number(struct frame_list *frames, const struct symbol *sym
 
 void export_speedscope(struct exporting *exporting)
 {
-    static const enum metric shown[] = {METRIC_PEAK, METRIC_BYTES, METRIC_COUNT, METRIC_LEAKED, METRIC_LIFETIME};
+    static const enum metric shown[] = {METRIC_PEAK, METRIC_BYTES, METRIC_COUNT, METRIC_LEAKED,
+                                        METRIC_LIFETIME};
     const struct model *model = exporting->model;
     struct frame_list frames = {0};
     struct json json = {.out = exporting->out};
@@ -44,7 +45,8 @@ void export_speedscope(struct exporting *exporting)
     json_open(&json, NULL, '{');
     json_text(&json, "$schema", "https://www.speedscope.app/file-format-schema.json");
     json_text(&json, "exporter", "nebmalloc");
-    json_text(&json, "name", model->processes[0].command == NULL ? model->processes[0].file : model->processes[0].command);
+    json_text(&json, "name",
+              model->processes[0].command == NULL ? model->processes[0].file : model->processes[0].command);
     json_open(&json, "shared", '{');
     json_open(&json, "frames", '[');
     for (size_t i = 0; i < frames.count; i++) {
@@ -65,11 +67,15 @@ void export_speedscope(struct exporting *exporting)
         json_open(&json, NULL, '{');
         json_text(&json, "type", "sampled");
         json_text(&json, "name", fact->title);
-        json_text(&json, "unit", strcmp(fact->unit, "bytes") == 0 ? "bytes" : fact->unit[0] == 'n' ? "nanoseconds" : "none");
+        json_text(&json, "unit",
+                  strcmp(fact->unit, "bytes") == 0 ? "bytes"
+                  : fact->unit[0] == 'n'           ? "nanoseconds"
+                                                   : "none");
         json_open(&json, "samples", '[');
         for (size_t i = 0; i < model->site_count; i++) {
             size_t count;
-            const struct symbol *const *stack = symbols_stack(exporting->symbols, model->sites[i].node, &count);
+            const struct symbol *const *stack =
+                symbols_stack(exporting->symbols, model->sites[i].node, &count);
             uint64_t value = stats_metric(&model->sites[i].stats, shown[m]);
             if (value == 0)
                 continue;
@@ -95,9 +101,11 @@ void export_speedscope(struct exporting *exporting)
     table_finish(&frames.table);
 }
 
-/* ---- trace events ------------------------------------------------------------------------------------------------------ */
+/* ---- trace events
+ * ------------------------------------------------------------------------------------------------------ */
 
-static void event_begin(struct json *json, const char *name, const char *phase, const struct process *process, uint64_t time_ns)
+static void event_begin(struct json *json, const char *name, const char *phase, const struct process *process,
+                        uint64_t time_ns)
 {
     json_open(json, NULL, '{');
     json_text(json, "name", name);
@@ -106,7 +114,8 @@ static void event_begin(struct json *json, const char *name, const char *phase, 
     json_double(json, "ts", (double)time_ns / 1000);
 }
 
-static void put_counter(struct json *json, const char *name, const struct process *process, uint64_t time_ns, uint64_t value)
+static void put_counter(struct json *json, const char *name, const struct process *process, uint64_t time_ns,
+                        uint64_t value)
 {
     event_begin(json, name, "C", process, time_ns);
     json_open(json, "args", '{');
@@ -160,7 +169,8 @@ void export_perfetto(struct exporting *exporting)
         json_close(&json, '}');
     }
     for (size_t i = 0; i < model->mark_count; i++) {
-        event_begin(&json, model->marks[i].text, "i", &model->processes[model->marks[i].process], model->marks[i].time_ns);
+        event_begin(&json, model->marks[i].text, "i", &model->processes[model->marks[i].process],
+                    model->marks[i].time_ns);
         json_text(&json, "s", "p");
         json_close(&json, '}');
     }

@@ -9,7 +9,10 @@ static size_t sequence(const unsigned char *p)
 {
     if (p[0] < 0x80)
         return 1;
-    size_t length = p[0] >= 0xF0 && p[0] < 0xF5 ? 4 : p[0] >= 0xE0 && p[0] < 0xF0 ? 3 : p[0] >= 0xC2 && p[0] < 0xE0 ? 2 : 0;
+    size_t length = p[0] >= 0xF0 && p[0] < 0xF5   ? 4
+                    : p[0] >= 0xE0 && p[0] < 0xF0 ? 3
+                    : p[0] >= 0xC2 && p[0] < 0xE0 ? 2
+                                                  : 0;
     for (size_t i = 1; i < length; i++)
         if ((p[i] & 0xC0) != 0x80)
             return 0;
@@ -30,7 +33,8 @@ void json_quote(FILE *out, const char *text)
         } else if (*p == '"' || *p == '\\') {
             fputc('\\', out);
             fputc(*p++, out);
-        } else if (*p < 0x20 || *p == 0x7F || *p == '<' || *p == '>' || *p == '&') { /* the last three: within <script> */
+        } else if (*p < 0x20 || *p == 0x7F || *p == '<' || *p == '>' ||
+                   *p == '&') { /* the last three: within <script> */
             fprintf(out, "\\u%04x", *p++);
         } else {
             fwrite(p, 1, length, out);

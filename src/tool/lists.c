@@ -22,13 +22,16 @@ static void group_json(struct json *json, const struct group *group, struct symb
 }
 
 /* The groups with any of the metric, at most `rows` of them. */
-static void groups_json(struct loaded *loaded, const struct groups *groups, const char *command, enum metric metric, unsigned rows)
+static void groups_json(struct loaded *loaded, const struct groups *groups, const char *command,
+                        enum metric metric, unsigned rows)
 {
     struct json json;
     json_begin(&json, &loaded->model, command);
     json_text(&json, "sorted_by", metric_facts[metric].name);
     json_open(&json, "functions", '[');
-    for (size_t i = 0; i < groups->count && (rows == 0 || i < rows) && stats_metric(&groups->items[i].stats, metric) > 0; i++)
+    for (size_t i = 0;
+         i < groups->count && (rows == 0 || i < rows) && stats_metric(&groups->items[i].stats, metric) > 0;
+         i++)
         group_json(&json, &groups->items[i], loaded->symbols);
     json_close(&json, ']');
     json_end(&json);
@@ -36,8 +39,10 @@ static void groups_json(struct loaded *loaded, const struct groups *groups, cons
 
 int command_top(const struct arguments *arguments)
 {
-    static const struct grid_column columns[] = {{"at peak", true, STYLE_NUMBER}, {"allocated", true, STYLE_NUMBER}, {"blocks", true, STYLE_NUMBER},
-                                                 {"not freed", true, STYLE_WARM}, {"share", true, STYLE_DIM}, {"asked for by", false, STYLE_TITLE}};
+    static const struct grid_column columns[] = {
+        {"at peak", true, STYLE_NUMBER}, {"allocated", true, STYLE_NUMBER},
+        {"blocks", true, STYLE_NUMBER},  {"not freed", true, STYLE_WARM},
+        {"share", true, STYLE_DIM},      {"asked for by", false, STYLE_TITLE}};
     struct loaded loaded;
     struct groups groups;
     loaded_begin(&loaded, arguments);
@@ -55,22 +60,27 @@ int command_top(const struct arguments *arguments)
         unsigned rows = rows_of(arguments, 4);
         for (size_t i = 0; i < groups.count && i < rows; i++) {
             const struct stats *stats = &groups.items[i].stats;
-            struct number peak = number_bytes(stats->peak_bytes), bytes = number_bytes(stats->bytes), count = number_count(stats->allocs),
-                          leaked = number_bytes(stats_live_bytes(stats)), share = number_percent(stats_metric(stats, arguments->metric), whole);
+            struct number peak = number_bytes(stats->peak_bytes), bytes = number_bytes(stats->bytes),
+                          count = number_count(stats->allocs), leaked = number_bytes(stats_live_bytes(stats)),
+                          share = number_percent(stats_metric(stats, arguments->metric), whole);
             char *label = symbol_label(groups.items[i].symbol);
-            grid_add(grid, (const char *[]){peak.text, bytes.text, count.text, leaked.text, share.text, label});
+            grid_add(grid,
+                     (const char *[]){peak.text, bytes.text, count.text, leaked.text, share.text, label});
             free(label);
         }
         grid_print(grid);
         if (groups.count > rows)
-            printf("%s%zu more functions; --limit shows them%s\n", term_on(STYLE_DIM), groups.count - rows, term_off());
+            printf("%s%zu more functions; --limit shows them%s\n", term_on(STYLE_DIM), groups.count - rows,
+                   term_off());
     }
     groups_finish(&groups);
     loaded_end(&loaded);
     return TOOL_OK;
 }
 
-/* ---- leaks ------------------------------------------------------------------------------------------------------------- */
+/* ---- leaks
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 static int site_compare(const void *a, const void *b)
 {
@@ -127,12 +137,14 @@ int command_leaks(const struct arguments *arguments)
         rows = rows == 0 ? 1 : rows;
         for (size_t i = 0; i < count && i < rows; i++) {
             const struct stats *stats = &sites[i]->stats;
-            printf("%s%10s%s  in %s of %s blocks\n", term_on(STYLE_WARM), number_bytes(stats_live_bytes(stats)).text, term_off(),
+            printf("%s%10s%s  in %s of %s blocks\n", term_on(STYLE_WARM),
+                   number_bytes(stats_live_bytes(stats)).text, term_off(),
                    number_count(stats_live_blocks(stats)).text, number_count(stats->allocs).text);
             print_stack(loaded.symbols, sites[i]->node, depth);
         }
-        printf("%s%s%s in %s blocks were not freed, from %zu call stacks%s\n", term_on(count == 0 ? STYLE_GOOD : STYLE_WARM),
-               model->sampled ? "about " : "", number_bytes(model->totals.live_bytes).text, number_count(model->totals.live_blocks).text,
+        printf("%s%s%s in %s blocks were not freed, from %zu call stacks%s\n",
+               term_on(count == 0 ? STYLE_GOOD : STYLE_WARM), model->sampled ? "about " : "",
+               number_bytes(model->totals.live_bytes).text, number_count(model->totals.live_blocks).text,
                count, term_off());
     }
     free(sites);
@@ -140,7 +152,8 @@ int command_leaks(const struct arguments *arguments)
     return TOOL_OK;
 }
 
-/* ---- distributions -------------------------------------------------------------------------------------------------- */
+/* ---- distributions
+ * -------------------------------------------------------------------------------------------------- */
 
 enum { LABEL_BYTES = 3 * NUMBER_BYTES };
 
@@ -155,8 +168,9 @@ static void print_histogram(const uint64_t *buckets, unsigned count, const char 
         if (buckets[i] == 0)
             continue;
         char name[LABEL_BYTES], *bar = bar_text(buckets[i], most, term.width > 60 ? term.width - 56 : 10);
-        printf("%22s  %s%14s%s %7s  %s%s%s\n", label(i, name), term_on(STYLE_NUMBER), number_count(buckets[i]).text, term_off(),
-               number_percent(buckets[i], all).text, term_on(STYLE_NUMBER), bar, term_off());
+        printf("%22s  %s%14s%s %7s  %s%s%s\n", label(i, name), term_on(STYLE_NUMBER),
+               number_count(buckets[i]).text, term_off(), number_percent(buckets[i], all).text,
+               term_on(STYLE_NUMBER), bar, term_off());
         free(bar);
     }
 }
@@ -194,14 +208,18 @@ static unsigned bucket_at(const uint64_t *buckets, unsigned count, unsigned perc
 
 int command_lifetimes(const struct arguments *arguments)
 {
-    static const struct grid_column columns[] = {{"blocks", true, STYLE_NUMBER}, {"freed at once", true, STYLE_NUMBER}, {"mean life", true, STYLE_NUMBER},
-                                                 {"median age", true, STYLE_NUMBER}, {"not freed", true, STYLE_WARM}, {"asked for by", false, STYLE_TITLE}};
+    static const struct grid_column columns[] = {
+        {"blocks", true, STYLE_NUMBER},    {"freed at once", true, STYLE_NUMBER},
+        {"mean life", true, STYLE_NUMBER}, {"median age", true, STYLE_NUMBER},
+        {"not freed", true, STYLE_WARM},   {"asked for by", false, STYLE_TITLE}};
     struct loaded loaded;
     struct groups groups;
     loaded_begin(&loaded, arguments);
-    groups_make(&groups, &loaded.model, loaded.symbols, arguments->metric_given ? arguments->metric : METRIC_COUNT);
+    groups_make(&groups, &loaded.model, loaded.symbols,
+                arguments->metric_given ? arguments->metric : METRIC_COUNT);
     if (arguments->json) {
-        groups_json(&loaded, &groups, "lifetimes", arguments->metric_given ? arguments->metric : METRIC_COUNT, arguments->limit);
+        groups_json(&loaded, &groups, "lifetimes", arguments->metric_given ? arguments->metric : METRIC_COUNT,
+                    arguments->limit);
     } else {
         struct stats all = {0};
         for (size_t i = 0; i < loaded.model.site_count; i++)
@@ -218,9 +236,12 @@ int command_lifetimes(const struct arguments *arguments)
             char age[LABEL_BYTES], *label = symbol_label(groups.items[i].symbol);
             snprintf(age, sizeof age, stats->frees == 0 ? "-" : "%llu",
                      1ull << bucket_at(stats->age, NBT_AGE_BUCKETS, 50));
-            struct number count = number_count(stats->allocs), once = number_percent(stats->frees_at_once, stats->allocs),
-                          mean = number_time(stats->frees == 0 ? 0 : stats->life_ns / stats->frees), left = number_count(stats_live_blocks(stats));
-            grid_add(grid, (const char *[]){count.text, once.text, stats->frees == 0 ? "-" : mean.text, age, left.text, label});
+            struct number count = number_count(stats->allocs),
+                          once = number_percent(stats->frees_at_once, stats->allocs),
+                          mean = number_time(stats->frees == 0 ? 0 : stats->life_ns / stats->frees),
+                          left = number_count(stats_live_blocks(stats));
+            grid_add(grid, (const char *[]){count.text, once.text, stats->frees == 0 ? "-" : mean.text, age,
+                                            left.text, label});
             free(label);
         }
         grid_print(grid);
@@ -232,8 +253,11 @@ int command_lifetimes(const struct arguments *arguments)
 
 int command_sizes(const struct arguments *arguments)
 {
-    static const struct grid_column columns[] = {{"blocks", true, STYLE_NUMBER}, {"mean size", true, STYLE_NUMBER}, {"largest", true, STYLE_NUMBER},
-                                                 {"slack", true, STYLE_WARM}, {"asked for by", false, STYLE_TITLE}};
+    static const struct grid_column columns[] = {{"blocks", true, STYLE_NUMBER},
+                                                 {"mean size", true, STYLE_NUMBER},
+                                                 {"largest", true, STYLE_NUMBER},
+                                                 {"slack", true, STYLE_WARM},
+                                                 {"asked for by", false, STYLE_TITLE}};
     struct loaded loaded;
     struct groups groups;
     enum metric metric = arguments->metric_given ? arguments->metric : METRIC_BYTES;
@@ -255,9 +279,12 @@ int command_sizes(const struct arguments *arguments)
         for (size_t i = 0; i < groups.count && i < rows; i++) {
             const struct stats *stats = &groups.items[i].stats;
             char *label = symbol_label(groups.items[i].symbol);
-            struct number count = number_count(stats->allocs), mean = number_bytes(stats->allocs == 0 ? 0 : stats->bytes / stats->allocs),
-                          most = number_bytes(stats->size_max), slack = number_percent(stats->usable_bytes - stats->bytes, stats->usable_bytes);
-            grid_add(grid, (const char *[]){count.text, mean.text, most.text, stats->usable_bytes > stats->bytes ? slack.text : "-", label});
+            struct number count = number_count(stats->allocs),
+                          mean = number_bytes(stats->allocs == 0 ? 0 : stats->bytes / stats->allocs),
+                          most = number_bytes(stats->size_max),
+                          slack = number_percent(stats->usable_bytes - stats->bytes, stats->usable_bytes);
+            grid_add(grid, (const char *[]){count.text, mean.text, most.text,
+                                            stats->usable_bytes > stats->bytes ? slack.text : "-", label});
             free(label);
         }
         grid_print(grid);
@@ -267,7 +294,8 @@ int command_sizes(const struct arguments *arguments)
     return TOOL_OK;
 }
 
-/* ---- threads, realloc -------------------------------------------------------------------------------------------------- */
+/* ---- threads, realloc
+ * -------------------------------------------------------------------------------------------------- */
 
 static int thread_compare(const void *a, const void *b)
 {
@@ -306,8 +334,10 @@ static void threads_json(const struct model *model, const struct thread **thread
 
 int command_threads(const struct arguments *arguments)
 {
-    static const struct grid_column columns[] = {{"allocated", true, STYLE_NUMBER}, {"blocks", true, STYLE_NUMBER}, {"freed", true, STYLE_NUMBER},
-                                                 {"of others", true, STYLE_WARM}, {"from", true, STYLE_DIM}, {"to", true, STYLE_DIM}, {"thread", false, STYLE_TITLE}};
+    static const struct grid_column columns[] = {
+        {"allocated", true, STYLE_NUMBER}, {"blocks", true, STYLE_NUMBER}, {"freed", true, STYLE_NUMBER},
+        {"of others", true, STYLE_WARM},   {"from", true, STYLE_DIM},      {"to", true, STYLE_DIM},
+        {"thread", false, STYLE_TITLE}};
     struct loaded loaded;
     loaded_begin(&loaded, arguments);
     const struct model *model = &loaded.model;
@@ -318,7 +348,9 @@ int command_threads(const struct arguments *arguments)
         qsort(threads, model->thread_count, sizeof *threads, thread_compare);
     unsigned rows = rows_of(arguments, 4);
     if (arguments->json) {
-        threads_json(model, threads, arguments->limit > 0 && arguments->limit < model->thread_count ? arguments->limit : model->thread_count);
+        threads_json(model, threads,
+                     arguments->limit > 0 && arguments->limit < model->thread_count ? arguments->limit
+                                                                                    : model->thread_count);
     } else {
         char *what = tool_text("%zu threads", model->thread_count);
         print_title(model, what);
@@ -326,18 +358,21 @@ int command_threads(const struct arguments *arguments)
         struct grid *grid = grid_create(columns, sizeof columns / sizeof columns[0]);
         for (size_t i = 0; i < model->thread_count && i < rows; i++) {
             const struct thread *thread = threads[i];
-            struct number bytes = number_bytes(thread->bytes), count = number_count(thread->allocs), frees = number_count(thread->frees),
-                          remote = number_percent(thread->frees_remote, thread->frees), begin = number_time(thread->begin_ns),
-                          end = number_time(thread->end_ns);
+            struct number bytes = number_bytes(thread->bytes), count = number_count(thread->allocs),
+                          frees = number_count(thread->frees),
+                          remote = number_percent(thread->frees_remote, thread->frees),
+                          begin = number_time(thread->begin_ns), end = number_time(thread->end_ns);
             char *label = tool_text("%s %u", thread->name[0] == '\0' ? "thread" : thread->name, thread->tid);
             bool known = thread->counted;
-            grid_add(grid, (const char *[]){known ? bytes.text : "-", known ? count.text : "-", known ? frees.text : "-",
-                                            known ? remote.text : "-", begin.text, thread->ended ? end.text : "the end", label});
+            grid_add(grid, (const char *[]){known ? bytes.text : "-", known ? count.text : "-",
+                                            known ? frees.text : "-", known ? remote.text : "-", begin.text,
+                                            thread->ended ? end.text : "the end", label});
             free(label);
         }
         grid_print(grid);
         if (model->thread_count > rows)
-            printf("%s%zu more threads; --limit shows them%s\n", term_on(STYLE_DIM), model->thread_count - rows, term_off());
+            printf("%s%zu more threads; --limit shows them%s\n", term_on(STYLE_DIM),
+                   model->thread_count - rows, term_off());
     }
     free(threads);
     loaded_end(&loaded);
@@ -354,8 +389,10 @@ static int realloc_compare(const void *a, const void *b)
 
 int command_realloc(const struct arguments *arguments)
 {
-    static const struct grid_column columns[] = {{"reallocs", true, STYLE_NUMBER}, {"moved", true, STYLE_WARM}, {"of all blocks", true, STYLE_NUMBER},
-                                                 {"mean size", true, STYLE_NUMBER}, {"largest", true, STYLE_NUMBER}, {"resized by", false, STYLE_TITLE}};
+    static const struct grid_column columns[] = {
+        {"reallocs", true, STYLE_NUMBER},      {"moved", true, STYLE_WARM},
+        {"of all blocks", true, STYLE_NUMBER}, {"mean size", true, STYLE_NUMBER},
+        {"largest", true, STYLE_NUMBER},       {"resized by", false, STYLE_TITLE}};
     struct loaded loaded;
     struct groups groups;
     loaded_begin(&loaded, arguments);
@@ -380,8 +417,10 @@ int command_realloc(const struct arguments *arguments)
         for (size_t i = 0; i < count && i < rows; i++) {
             const struct stats *stats = &groups.items[i].stats;
             char *label = symbol_label(groups.items[i].symbol);
-            struct number all = number_count(stats->reallocs), moved = number_percent(stats->reallocs_moved, stats->reallocs),
-                          share = number_percent(stats->reallocs, stats->allocs), mean = number_bytes(stats->bytes / stats->allocs),
+            struct number all = number_count(stats->reallocs),
+                          moved = number_percent(stats->reallocs_moved, stats->reallocs),
+                          share = number_percent(stats->reallocs, stats->allocs),
+                          mean = number_bytes(stats->bytes / stats->allocs),
                           most = number_bytes(stats->size_max);
             grid_add(grid, (const char *[]){all.text, moved.text, share.text, mean.text, most.text, label});
             free(label);
@@ -396,7 +435,8 @@ int command_realloc(const struct arguments *arguments)
     return TOOL_OK;
 }
 
-/* ---- fragmentation ---------------------------------------------------------------------------------------------------- */
+/* ---- fragmentation
+ * ---------------------------------------------------------------------------------------------------- */
 
 static int pinner_node_compare(const void *a, const void *b)
 {
@@ -419,7 +459,8 @@ struct pinner *pinners_make(const struct model *model, size_t *count)
         uint64_t idle = slab->capacity > slab->used ? (slab->capacity - slab->used) * slab->block_bytes : 0;
         for (size_t i = 0; i < slab->pin_count; i++) {
             const struct pin *pin = &model->pins[slab->first_pin + i];
-            uint64_t share = slab->used == 0 ? 0 : (uint64_t)((double)idle * (double)pin->blocks / (double)slab->used);
+            uint64_t share =
+                slab->used == 0 ? 0 : (uint64_t)((double)idle * (double)pin->blocks / (double)slab->used);
             pinners[all++] = (struct pinner){pin->node, 1, pin->blocks, share};
         }
     }
@@ -476,17 +517,22 @@ static void frag_json(struct loaded *loaded, const struct pinner *pinners, size_
 
 static void print_classes(const struct process *process, unsigned rows)
 {
-    static const struct grid_column columns[] = {{"size class", true, STYLE_TITLE}, {"slabs", true, STYLE_NUMBER}, {"slab bytes", true, STYLE_NUMBER},
-                                                 {"live", true, STYLE_NUMBER}, {"cached", true, STYLE_NUMBER}, {"in use", true, STYLE_WARM}, {"", false, STYLE_NUMBER}};
+    static const struct grid_column columns[] = {
+        {"size class", true, STYLE_TITLE}, {"slabs", true, STYLE_NUMBER},  {"slab bytes", true, STYLE_NUMBER},
+        {"live", true, STYLE_NUMBER},      {"cached", true, STYLE_NUMBER}, {"in use", true, STYLE_WARM},
+        {"", false, STYLE_NUMBER}};
     struct grid *grid = grid_create(columns, sizeof columns / sizeof columns[0]);
     for (size_t i = 0; i < process->class_count && i < rows; i++) {
         const struct nbt_class *class = &process->classes[i];
         uint64_t used = class->block_bytes == 0 ? class->live_bytes : class->live * class->block_bytes;
-        used = used == 0 && class->live > 0 ? class->slab_bytes : used; /* large blocks whose sizes nobody wrote down */
+        used = used == 0 && class->live > 0 ? class->slab_bytes
+                                            : used; /* large blocks whose sizes nobody wrote down */
         char *bar = bar_text(used, class->slab_bytes, 16);
-        struct number size = number_bytes(class->block_bytes), slabs = number_count(class->slabs), bytes = number_bytes(class->slab_bytes),
-                      live = number_count(class->live), cached = number_count(class->cached), share = number_percent(used, class->slab_bytes);
-        grid_add(grid, (const char *[]){class->block_bytes == 0 ? "large" : size.text, slabs.text, bytes.text, live.text, cached.text, share.text, bar});
+        struct number size = number_bytes(class->block_bytes), slabs = number_count(class->slabs),
+                      bytes = number_bytes(class->slab_bytes), live = number_count(class->live),
+                      cached = number_count(class->cached), share = number_percent(used, class->slab_bytes);
+        grid_add(grid, (const char *[]){class->block_bytes == 0 ? "large" : size.text, slabs.text, bytes.text,
+                                        live.text, cached.text, share.text, bar});
         free(bar);
     }
     grid_print(grid);
@@ -510,12 +556,14 @@ int command_frag(const struct arguments *arguments)
                 print_classes(&model->processes[i], arguments->limit > 0 ? arguments->limit : 100);
         }
         if (!known)
-            printf("the file has no snapshot of the allocator: it is written at the end, and by `nebmalloc ctl PID dump`\n");
+            printf("the file has no snapshot of the allocator: it is written at the end, and by `nebmalloc "
+                   "ctl PID dump`\n");
         if (count > 0)
             printf("\nblocks that keep mostly empty slabs:\n");
         for (size_t i = 0; i < count && i < (arguments->limit > 0 ? arguments->limit : 5); i++) {
-            printf("%s%10s%s idle in %s slabs, kept by %s blocks of\n", term_on(STYLE_WARM), number_bytes(pinners[i].idle_bytes).text,
-                   term_off(), number_count(pinners[i].slabs).text, number_count(pinners[i].blocks).text);
+            printf("%s%10s%s idle in %s slabs, kept by %s blocks of\n", term_on(STYLE_WARM),
+                   number_bytes(pinners[i].idle_bytes).text, term_off(), number_count(pinners[i].slabs).text,
+                   number_count(pinners[i].blocks).text);
             print_stack(loaded.symbols, pinners[i].node, arguments->depth > 0 ? arguments->depth : 4);
         }
     }

@@ -39,7 +39,8 @@ static const char run_help[] =
     "                           sample   one allocation each 512 KiB on average: can stay on\n"
     "                           profile  every call, added up by call stack\n"
     "                           trace    every call, in order\n"
-    "                           check    the checked library: wrong frees and overwritten memory stop the program\n"
+    "                           check    the checked library: wrong frees and overwritten memory stop the "
+    "program\n"
     "  -o, --output FILE      the file (default nebmalloc.CMD.%p.nbt; %p: process id, %e: program's name)\n"
     "      --children         follow fork and exec: each process writes a file of its own\n"
     "  -O, --option KEY=VALUE,...  more options for the library, as in NEBMALLOC\n"
@@ -59,28 +60,37 @@ static const char diff_help[] =
     "  leaks>+0 at what B has more than A; peak>+5% at the growth in percent. Sizes take K, M, G.\n"
     "  Exit status 3 when a condition holds.\n";
 
-static const char export_help[] =
-    "  FORMAT: ";
+static const char export_help[] = "  FORMAT: ";
 
 static const struct command commands[] = {
-    {"run", "[OPTIONS] [--] CMD [ARGUMENTS]", "run a program and record what it allocates", NULL, command_run, 0, 0, 0, 0, run_help},
-    {"report", "FILE...", "one screen: figures, heap over time, who has most (also: nebmalloc FILE)", command_report, NULL, OPTION_LIST, 1, -1,
-     METRIC_PEAK, NULL},
-    {"top", "FILE...", "functions by what they allocated", command_top, NULL, OPTION_LIST | OPTION_SORT, 1, -1, METRIC_PEAK, NULL},
-    {"tree", "FILE...", "the calls that led to allocations", command_tree, NULL, OPTION_LIST | OPTION_SORT | OPTION_DEPTH | OPTION_MIN, 1, -1,
-     METRIC_PEAK, NULL},
+    {"run", "[OPTIONS] [--] CMD [ARGUMENTS]", "run a program and record what it allocates", NULL, command_run,
+     0, 0, 0, 0, run_help},
+    {"report", "FILE...", "one screen: figures, heap over time, who has most (also: nebmalloc FILE)",
+     command_report, NULL, OPTION_LIST, 1, -1, METRIC_PEAK, NULL},
+    {"top", "FILE...", "functions by what they allocated", command_top, NULL, OPTION_LIST | OPTION_SORT, 1,
+     -1, METRIC_PEAK, NULL},
+    {"tree", "FILE...", "the calls that led to allocations", command_tree, NULL,
+     OPTION_LIST | OPTION_SORT | OPTION_DEPTH | OPTION_MIN, 1, -1, METRIC_PEAK, NULL},
     {"flame", "FILE...", "the same as a flame graph in the terminal", command_flame, NULL,
      OPTION_JSON | OPTION_COLOUR | OPTION_SORT | OPTION_DEPTH | OPTION_MIN, 1, -1, METRIC_PEAK, NULL},
-    {"leaks", "FILE...", "blocks that were not freed, by call stack", command_leaks, NULL, OPTION_LIST | OPTION_DEPTH, 1, -1, METRIC_LEAKED, NULL},
-    {"lifetimes", "FILE...", "how long blocks live", command_lifetimes, NULL, OPTION_LIST | OPTION_SORT, 1, -1, METRIC_COUNT, NULL},
-    {"sizes", "FILE...", "which sizes are asked for", command_sizes, NULL, OPTION_LIST | OPTION_SORT, 1, -1, METRIC_BYTES, NULL},
-    {"threads", "FILE...", "what each thread did", command_threads, NULL, OPTION_LIST, 1, -1, METRIC_BYTES, NULL},
-    {"realloc", "FILE...", "who resizes blocks, and how often they move", command_realloc, NULL, OPTION_LIST, 1, -1, METRIC_COUNT, NULL},
-    {"frag", "FILE...", "size classes, and whose blocks keep empty slabs", command_frag, NULL, OPTION_LIST | OPTION_DEPTH, 1, -1, METRIC_PEAK, NULL},
-    {"diff", "A B", "two runs side by side", command_diff, NULL, OPTION_LIST | OPTION_SORT | OPTION_FAIL_ON, 2, 2, METRIC_PEAK, diff_help},
-    {"export", "FILE...", "the same facts for other tools", command_export, NULL, OPTION_FORMAT | OPTION_OUTPUT | OPTION_SORT, 1, -1,
-     METRIC_COUNT_OF, export_help},
-    {"ctl", "PID COMMAND [TEXT]", "steer a process that runs under the library", NULL, command_ctl, 0, 0, 0, 0, ctl_help},
+    {"leaks", "FILE...", "blocks that were not freed, by call stack", command_leaks, NULL,
+     OPTION_LIST | OPTION_DEPTH, 1, -1, METRIC_LEAKED, NULL},
+    {"lifetimes", "FILE...", "how long blocks live", command_lifetimes, NULL, OPTION_LIST | OPTION_SORT, 1,
+     -1, METRIC_COUNT, NULL},
+    {"sizes", "FILE...", "which sizes are asked for", command_sizes, NULL, OPTION_LIST | OPTION_SORT, 1, -1,
+     METRIC_BYTES, NULL},
+    {"threads", "FILE...", "what each thread did", command_threads, NULL, OPTION_LIST, 1, -1, METRIC_BYTES,
+     NULL},
+    {"realloc", "FILE...", "who resizes blocks, and how often they move", command_realloc, NULL, OPTION_LIST,
+     1, -1, METRIC_COUNT, NULL},
+    {"frag", "FILE...", "size classes, and whose blocks keep empty slabs", command_frag, NULL,
+     OPTION_LIST | OPTION_DEPTH, 1, -1, METRIC_PEAK, NULL},
+    {"diff", "A B", "two runs side by side", command_diff, NULL, OPTION_LIST | OPTION_SORT | OPTION_FAIL_ON,
+     2, 2, METRIC_PEAK, diff_help},
+    {"export", "FILE...", "the same facts for other tools", command_export, NULL,
+     OPTION_FORMAT | OPTION_OUTPUT | OPTION_SORT, 1, -1, METRIC_COUNT_OF, export_help},
+    {"ctl", "PID COMMAND [TEXT]", "steer a process that runs under the library", NULL, command_ctl, 0, 0, 0,
+     0, ctl_help},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -90,15 +100,24 @@ static const struct {
     const char *help;
 } options[] = {
     {{"json", no_argument, NULL, 'j'}, OPTION_JSON, "      --json             JSON on stdout"},
-    {{"sort", required_argument, NULL, 's'}, OPTION_SORT,
+    {{"sort", required_argument, NULL, 's'},
+     OPTION_SORT,
      "  -s, --sort METRIC      peak, bytes, count, leaked, leaked-blocks, lifetime, temporary"},
     {{"limit", required_argument, NULL, 'n'}, OPTION_LIMIT, "  -n, --limit N          at most N rows"},
-    {{"depth", required_argument, NULL, 'd'}, OPTION_DEPTH, "  -d, --depth N          at most N calls of a stack"},
+    {{"depth", required_argument, NULL, 'd'},
+     OPTION_DEPTH,
+     "  -d, --depth N          at most N calls of a stack"},
     {{"min", required_argument, NULL, 'm'}, OPTION_MIN, "  -m, --min PERCENT      leave out what is less"},
     {{"format", required_argument, NULL, 'f'}, OPTION_FORMAT, "  -f, --format FORMAT    what to write"},
-    {{"output", required_argument, NULL, 'o'}, OPTION_OUTPUT, "  -o, --output FILE      where to (default: stdout; for html FILE.html)"},
-    {{"fail-on", required_argument, NULL, 'F'}, OPTION_FAIL_ON, "  -F, --fail-on CONDITIONS  e.g. 'leaks>0,peak>200M'"},
-    {{"color", required_argument, NULL, 'c'}, OPTION_COLOUR, "      --color WHEN       auto (default), always, never; NO_COLOR is respected"},
+    {{"output", required_argument, NULL, 'o'},
+     OPTION_OUTPUT,
+     "  -o, --output FILE      where to (default: stdout; for html FILE.html)"},
+    {{"fail-on", required_argument, NULL, 'F'},
+     OPTION_FAIL_ON,
+     "  -F, --fail-on CONDITIONS  e.g. 'leaks>0,peak>200M'"},
+    {{"color", required_argument, NULL, 'c'},
+     OPTION_COLOUR,
+     "      --color WHEN       auto (default), always, never; NO_COLOR is respected"},
 };
 enum { OPTIONS = sizeof options / sizeof options[0] };
 
@@ -156,11 +175,13 @@ static enum colour_when parse_colour(const char *text)
     tool_die(TOOL_USAGE, "--color '%s': auto, always or never", text);
 }
 
-static void parse_option(const struct command *command, int letter, const char *value, struct arguments *arguments, enum colour_when *colour)
+static void parse_option(const struct command *command, int letter, const char *value,
+                         struct arguments *arguments, enum colour_when *colour)
 {
     for (size_t i = 0; i < OPTIONS; i++)
         if (options[i].option.val == letter && (command->options & options[i].bit) == 0)
-            tool_die(TOOL_USAGE, "%s takes no --%s; `nebmalloc %s --help` lists what it takes", command->name, options[i].option.name, command->name);
+            tool_die(TOOL_USAGE, "%s takes no --%s; `nebmalloc %s --help` lists what it takes", command->name,
+                     options[i].option.name, command->name);
     switch (letter) {
     case 'h':
         command_help(command, stdout);
@@ -172,7 +193,8 @@ static void parse_option(const struct command *command, int letter, const char *
         arguments->metric = metric_find(value);
         arguments->metric_given = true;
         if (arguments->metric == METRIC_COUNT_OF)
-            tool_die(TOOL_USAGE, "--sort '%s': peak, bytes, count, leaked, leaked-blocks, lifetime or temporary", value);
+            tool_die(TOOL_USAGE,
+                     "--sort '%s': peak, bytes, count, leaked, leaked-blocks, lifetime or temporary", value);
         break;
     case 'n':
         arguments->limit = parse_count(value, "--limit");
@@ -213,8 +235,10 @@ static int command_start(const struct command *command, int argc, char **argv)
         parse_option(command, letter, optarg, &arguments, &colour);
     arguments.files = argv + optind;
     arguments.count = argc - optind;
-    if (arguments.count < command->files_min || (command->files_max >= 0 && arguments.count > command->files_max))
-        tool_die(TOOL_USAGE, "%s needs %s; `nebmalloc %s --help` tells more", command->name, command->arguments, command->name);
+    if (arguments.count < command->files_min ||
+        (command->files_max >= 0 && arguments.count > command->files_max))
+        tool_die(TOOL_USAGE, "%s needs %s; `nebmalloc %s --help` tells more", command->name,
+                 command->arguments, command->name);
     term_begin(colour);
     return command->run(&arguments);
 }
@@ -250,7 +274,8 @@ int main(int argc, char **argv)
     if (command == NULL && argv[1][0] != '-' && stat(argv[1], &status) == 0)
         return command_start(command_find("report"), argc, argv); /* argv[0] takes the command's place */
     if (command == NULL)
-        tool_die(TOOL_USAGE, "'%s' is neither a command nor a file; `nebmalloc --help` lists the commands", argv[1]);
+        tool_die(TOOL_USAGE, "'%s' is neither a command nor a file; `nebmalloc --help` lists the commands",
+                 argv[1]);
     if (command->run_raw == NULL)
         return command_start(command, argc - 1, argv + 1);
     for (int i = 2; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--") != 0; i++)

@@ -50,7 +50,8 @@ enum metric metric_find(const char *name)
 void model_init(struct model *model)
 {
     *model = (struct model){0};
-    for (unsigned i = 0; i < FRAME_FIRST; i++) { /* told apart by their address: they are never looked up by it */
+    for (unsigned i = 0; i < FRAME_FIRST;
+         i++) { /* told apart by their address: they are never looked up by it */
         TOOL_ROOM(model->frames, model->frame_count, model->frame_room);
         model->frames[model->frame_count++] = (struct frame){0};
     }
@@ -80,8 +81,9 @@ void model_finish(struct model *model)
         free(model->marks[i].text);
     for (size_t i = 0; i < model->damage_count; i++)
         free(model->damage[i]);
-    void *arrays[] = {model->processes, model->modules, model->frames, model->nodes, model->site_of_node, model->sites,
-                      model->threads, model->marks, model->slabs, model->pins, model->damage};
+    void *arrays[] = {model->processes,    model->modules, model->frames,  model->nodes,
+                      model->site_of_node, model->sites,   model->threads, model->marks,
+                      model->slabs,        model->pins,    model->damage};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
         free(arrays[i]);
     table_finish(&model->module_table);
@@ -90,13 +92,14 @@ void model_finish(struct model *model)
     *model = (struct model){0};
 }
 
-/* ---- what is the same is kept once -------------------------------------------------------------------------------- */
+/* ---- what is the same is kept once
+ * -------------------------------------------------------------------------------- */
 
 static bool module_same(const void *context, uint32_t id, const void *key)
 {
     const struct module *a = &((const struct model *)context)->modules[id], *b = key;
-    return a->build_id_bytes == b->build_id_bytes && memcmp(a->build_id, b->build_id, a->build_id_bytes) == 0 &&
-           strcmp(a->path, b->path) == 0;
+    return a->build_id_bytes == b->build_id_bytes &&
+           memcmp(a->build_id, b->build_id, a->build_id_bytes) == 0 && strcmp(a->path, b->path) == 0;
 }
 
 uint32_t model_module(struct model *model, const struct module *module)
@@ -160,7 +163,8 @@ uint32_t model_unknown(struct model *model, enum model_frame frame)
 struct site *model_site(struct model *model, uint32_t node)
 {
     if (node >= model->site_of_node_room) {
-        size_t room = model->site_of_node_room * 2 > model->node_count ? model->site_of_node_room * 2 : model->node_count + 64;
+        size_t room = model->site_of_node_room * 2 > model->node_count ? model->site_of_node_room * 2
+                                                                       : model->node_count + 64;
         model->site_of_node = tool_resize(model->site_of_node, room, sizeof *model->site_of_node);
         memset(model->site_of_node + model->site_of_node_room, 0,
                (room - model->site_of_node_room) * sizeof *model->site_of_node);
@@ -189,7 +193,9 @@ void model_damage(struct model *model, const char *format, ...)
     model->damage[model->damage_count++] = tool_copy(text, strlen(text));
 }
 
-/* ---- sums ------------------------------------------------------------------------------------------------------------ */
+/* ---- sums
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 static uint64_t larger(uint64_t a, uint64_t b)
 {
@@ -228,9 +234,14 @@ void model_sum(struct model *model)
     struct stats all = {0};
     for (size_t i = 0; i < model->site_count; i++)
         stats_add(&all, &model->sites[i].stats);
-    model->totals = (struct totals){
-        .allocs = all.allocs, .frees = all.frees, .reallocs = all.reallocs, .bytes = all.bytes, .freed_bytes = all.freed_bytes,
-        .live_blocks = stats_live_blocks(&all), .live_bytes = stats_live_bytes(&all), .peak_bytes = all.peak_bytes};
+    model->totals = (struct totals){.allocs = all.allocs,
+                                    .frees = all.frees,
+                                    .reallocs = all.reallocs,
+                                    .bytes = all.bytes,
+                                    .freed_bytes = all.freed_bytes,
+                                    .live_blocks = stats_live_blocks(&all),
+                                    .live_bytes = stats_live_bytes(&all),
+                                    .peak_bytes = all.peak_bytes};
     for (size_t i = 0; i < model->process_count; i++) {
         const struct totals *one = &model->processes[i].totals;
         model->totals.failed += one->failed;

@@ -2,8 +2,8 @@
  *
  *   files --reader--> processes, modules, threads, frames, nodes, sites --views--> reports, exports
  *
- * Several files (the processes of one run) go into one model: modules, frames and stacks that are the same are kept once,
- * and the sites of equal stacks are added up.
+ * Several files (the processes of one run) go into one model: modules, frames and stacks that are the same
+ * are kept once, and the sites of equal stacks are added up.
  *
  * Invariant  a node's parent has a smaller number; node 0 is the root; each node has at most one site
  *            the sums over all sites are the totals
@@ -18,7 +18,7 @@ struct module {
     char *path;
     const char *name; /* the last part of path */
     uint8_t build_id[32];
-    unsigned build_id_bytes; /* 0: none */
+    unsigned build_id_bytes;    /* 0: none */
     uint64_t base, first, last; /* where the first process that had it mapped it; last is one beyond */
 };
 
@@ -48,12 +48,12 @@ enum { NODE_ROOT = 0, NODE_DEPTH_MAX = 4096 };
 /* What blocks did, added up. Sizes as the program asked for. live = allocs - frees, bytes - freed_bytes. */
 struct stats {
     uint64_t allocs, bytes, frees, freed_bytes;
-    uint64_t peak_blocks, peak_bytes; /* live at the process's peak */
+    uint64_t peak_blocks, peak_bytes;         /* live at the process's peak */
     uint64_t live_blocks_max, live_bytes_max; /* its own maximum */
     uint64_t size_max;
     uint64_t reallocs, reallocs_moved, frees_remote, frees_at_once;
-    uint64_t life_ns;       /* summed over the frees */
-    uint64_t usable_bytes;  /* 0: not known */
+    uint64_t life_ns;      /* summed over the frees */
+    uint64_t usable_bytes; /* 0: not known */
     uint64_t first_ns, last_ns;
     uint64_t age[NBT_AGE_BUCKETS], size[NBT_SIZE_BUCKETS];
 };
@@ -136,7 +136,7 @@ struct model {
     char **damage; /* one line each: what is missing and why */
     size_t damage_count, damage_room;
     uint64_t damage_more; /* lines beyond those that are kept */
-    bool sampled; /* counts are estimates */
+    bool sampled;         /* counts are estimates */
     struct totals totals; /* summed over the processes */
     struct table module_table, frame_table, node_table;
 };
@@ -168,7 +168,16 @@ static inline uint64_t stats_live_bytes(const struct stats *stats)
 }
 
 /* What can be shown, sorted by, and drawn. */
-enum metric { METRIC_PEAK, METRIC_BYTES, METRIC_COUNT, METRIC_LEAKED, METRIC_LEAKED_BLOCKS, METRIC_LIFETIME, METRIC_TEMPORARY, METRIC_COUNT_OF };
+enum metric {
+    METRIC_PEAK,
+    METRIC_BYTES,
+    METRIC_COUNT,
+    METRIC_LEAKED,
+    METRIC_LEAKED_BLOCKS,
+    METRIC_LIFETIME,
+    METRIC_TEMPORARY,
+    METRIC_COUNT_OF
+};
 
 struct metric_fact {
     const char *name, *title, *unit; /* unit: bytes, blocks, or ns */

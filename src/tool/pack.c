@@ -44,8 +44,11 @@ static void put_chunk(struct packing *packing, struct nbt_chunk header, const st
     header.stored_bytes = bytes;
     header.span_bytes = sizeof header + bytes + padding;
     TOOL_ROOM(packing->index, packing->count, packing->room);
-    packing->index[packing->count++] = (struct nbt_index_entry){
-        .offset = packing->offset, .kind = header.kind, .lane = header.lane, .base = header.base, .time_ns = header.time_ns};
+    packing->index[packing->count++] = (struct nbt_index_entry){.offset = packing->offset,
+                                                                .kind = header.kind,
+                                                                .lane = header.lane,
+                                                                .base = header.base,
+                                                                .time_ns = header.time_ns};
     put(packing, &header, sizeof header);
     put(packing, stored, bytes);
     put(packing, "\0\0\0\0\0\0\0", padding);
@@ -55,8 +58,11 @@ static void put_chunk(struct packing *packing, struct nbt_chunk header, const st
 static void put_index(struct packing *packing)
 {
     size_t bytes = packing->count * sizeof *packing->index;
-    struct nbt_chunk header = {.magic = NBT_CHUNK_MAGIC, .kind = NBT_INDEX, .flags = NBT_SEALED,
-                               .checksum = reader_crc32c(0, packing->index, bytes), .span_bytes = sizeof header + bytes,
+    struct nbt_chunk header = {.magic = NBT_CHUNK_MAGIC,
+                               .kind = NBT_INDEX,
+                               .flags = NBT_SEALED,
+                               .checksum = reader_crc32c(0, packing->index, bytes),
+                               .span_bytes = sizeof header + bytes,
                                .stored_bytes = bytes};
     put(packing, &header, sizeof header);
     put(packing, packing->index, bytes);
@@ -64,7 +70,8 @@ static void put_index(struct packing *packing)
 
 static bool pack_source(const struct source *source, FILE *out)
 {
-    struct model damage; /* only for what it says of damage, which the reader of the packed file could not say any more */
+    struct model damage; /* only for what it says of damage, which the reader of the packed file could not say
+                            any more */
     struct nbt_file header;
     struct chunks chunks = {0};
     struct packing packing = {.out = out, .context = ZSTD_createCCtx()};
@@ -77,7 +84,8 @@ static bool pack_source(const struct source *source, FILE *out)
     put(&packing, &header, sizeof header);
     for (size_t i = 0; i < chunks.count; i++) {
         const struct chunk *chunk = &chunks.items[i];
-        if (chunk->header.kind == NBT_INDEX || chunk->available == 0 || !chunk_load(source, chunk, &damage, &payload))
+        if (chunk->header.kind == NBT_INDEX || chunk->available == 0 ||
+            !chunk_load(source, chunk, &damage, &payload))
             continue;
         put_chunk(&packing, chunk->header, &payload);
         progress_show("compressing", chunk->offset, source->bytes);
@@ -107,7 +115,8 @@ char *pack_file(const char *path, uint64_t *bytes_before, uint64_t *bytes_after)
     }
     struct source source = {.fd = fd, .bytes = (uint64_t)status.st_size, .name = path};
     struct nbt_file header;
-    char *temporary = tool_text("%s.%ld.tmp", path, (long)getpid()), *refused = reader_header(&source, &header);
+    char *temporary = tool_text("%s.%ld.tmp", path, (long)getpid()),
+         *refused = reader_header(&source, &header);
     FILE *out = refused == NULL ? fopen(temporary, "wx") : NULL;
     if (refused == NULL && out == NULL)
         refused = tool_text("%s: %s", temporary, strerror(errno));
@@ -118,7 +127,8 @@ char *pack_file(const char *path, uint64_t *bytes_before, uint64_t *bytes_after)
         good = fclose(out) == 0 && good;
         good = good && chmod(temporary, status.st_mode & 0777) == 0 && rename(temporary, path) == 0;
         if (!good) {
-            refused = tool_text("%s: left as it is: %s", path, errno == 0 ? "it is damaged" : strerror(errno));
+            refused =
+                tool_text("%s: left as it is: %s", path, errno == 0 ? "it is damaged" : strerror(errno));
             unlink(temporary);
         }
     }

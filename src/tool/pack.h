@@ -4,7 +4,8 @@
 
 #include "tool/reader.h"
 
-/* Replaces the file in one step (rename); until then, and after a failure, it stays as it is. NULL, or what failed. */
+/* Replaces the file in one step (rename); until then, and after a failure, it stays as it is. NULL, or what
+ * failed. */
 char *pack_file(const char *path, uint64_t *bytes_before, uint64_t *bytes_after);
 
 #endif

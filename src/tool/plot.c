@@ -18,23 +18,28 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Adds a process's points to the columns that stand for [first, last): in each the largest of its points, or what the
- * last point before it said. */
-static void process_levels(const struct process *process, uint64_t first, uint64_t last, struct level *levels, unsigned columns)
+/* Adds a process's points to the columns that stand for [first, last): in each the largest of its points, or
+ * what the last point before it said. */
+static void process_levels(const struct process *process, uint64_t first, uint64_t last, struct level *levels,
+                           unsigned columns)
 {
     size_t next = 0;
     struct level now = {0};
     for (unsigned i = 0; i < columns; i++) {
-        uint64_t until = first + (uint64_t)((double)(last - first) * (i + 1) / columns) - process->start_unix_ns;
+        uint64_t until =
+            first + (uint64_t)((double)(last - first) * (i + 1) / columns) - process->start_unix_ns;
         struct level most = now;
         if (process->start_unix_ns > first + (uint64_t)((double)(last - first) * (i + 1) / columns))
             continue; /* it did not run yet */
         for (; next < process->point_count && process->points[next].time_ns <= until; next++) {
             const struct nbt_point *point = &process->points[next];
-            now = (struct level){point->live_bytes, larger(point->used_bytes, point->live_bytes), point->rss_bytes};
-            most = (struct level){larger(most.live, now.live), larger(most.used, now.used), larger(most.rss, now.rss)};
+            now = (struct level){point->live_bytes, larger(point->used_bytes, point->live_bytes),
+                                 point->rss_bytes};
+            most = (struct level){larger(most.live, now.live), larger(most.used, now.used),
+                                  larger(most.rss, now.rss)};
         }
-        if (next == process->point_count && (process->point_count == 0 || until > process->end_ns + (last - first) / columns))
+        if (next == process->point_count &&
+            (process->point_count == 0 || until > process->end_ns + (last - first) / columns))
             continue; /* it is over */
         levels[i].live += most.live;
         levels[i].used += most.used;
@@ -69,7 +74,8 @@ void plot_print(const struct model *model, unsigned lines)
         if (process->point_count == 0)
             continue;
         first = process->start_unix_ns < first ? process->start_unix_ns : first;
-        last = larger(last, process->start_unix_ns + larger(process->end_ns, process->points[process->point_count - 1].time_ns));
+        last = larger(last, process->start_unix_ns +
+                                larger(process->end_ns, process->points[process->point_count - 1].time_ns));
     }
     if (last <= first || lines == 0)
         return;
@@ -86,12 +92,16 @@ void plot_print(const struct model *model, unsigned lines)
     for (unsigned line = lines; line-- > 0;) {
         bool labelled = line == lines - 1 || line == lines / 2;
         struct number number = number_bytes((uint64_t)(step * (line + 1)));
-        printf("%s%*s %s%s", term_on(STYLE_DIM), LABEL, labelled ? number.text : "", term.unicode ? "│" : "|", term_off());
+        printf("%s%*s %s%s", term_on(STYLE_DIM), LABEL, labelled ? number.text : "", term.unicode ? "│" : "|",
+               term_off());
         const char *colour = "";
         for (unsigned i = 0; i < columns; i++) {
             const char *text = cell(&levels[i], step * line, step);
-            bool other = strcmp(text, "▓") == 0 || strcmp(text, "=") == 0, rest = strcmp(text, "░") == 0 || strcmp(text, ":") == 0;
-            const char *wanted = other ? term_on(STYLE_WARM) : rest ? term_on(STYLE_DIM) : term_on(STYLE_NUMBER);
+            bool other = strcmp(text, "▓") == 0 || strcmp(text, "=") == 0,
+                 rest = strcmp(text, "░") == 0 || strcmp(text, ":") == 0;
+            const char *wanted = other  ? term_on(STYLE_WARM)
+                                 : rest ? term_on(STYLE_DIM)
+                                        : term_on(STYLE_NUMBER);
             if (wanted != colour)
                 printf("%s%s", term_off(), wanted);
             colour = wanted;
@@ -100,12 +110,13 @@ void plot_print(const struct model *model, unsigned lines)
         printf("%s\n", term_off());
     }
     struct number span = number_time(last - first);
-    char *legend = tool_text("%s heap%s%s%s%s", term.unicode ? "█" : "#", slack ? (term.unicode ? "  ▓" : "  =") : "",
-                             slack ? " slack and free blocks" : "", rss ? (term.unicode ? "  ░" : "  :") : "",
-                             rss ? " other resident memory" : "");
+    char *legend =
+        tool_text("%s heap%s%s%s%s", term.unicode ? "█" : "#", slack ? (term.unicode ? "  ▓" : "  =") : "",
+                  slack ? " slack and free blocks" : "", rss ? (term.unicode ? "  ░" : "  :") : "",
+                  rss ? " other resident memory" : "");
     size_t used = term_columns(legend) + strlen(span.text) + 2;
-    printf("%s%*s 0  %s%*s%s%s\n", term_on(STYLE_DIM), LABEL, "", legend, (int)(columns > used ? columns - used : 1), "", span.text,
-           term_off());
+    printf("%s%*s 0  %s%*s%s%s\n", term_on(STYLE_DIM), LABEL, "", legend,
+           (int)(columns > used ? columns - used : 1), "", span.text, term_off());
     free(legend);
 }
 

@@ -11,7 +11,8 @@
 #include <zstd.h>
 
 enum { SCAN_BYTES = 1 << 16 };
-/* A chunk that would be larger than this when decompressed is damage: the library's are a thousandth of it. */
+/* A chunk that would be larger than this when decompressed is damage: the library's are a thousandth of it.
+ */
 static const uint64_t raw_bytes_max = UINT64_C(1) << 30;
 
 bool source_read(const struct source *source, uint64_t offset, void *to, size_t bytes)
@@ -76,12 +77,13 @@ char *reader_header(const struct source *source, struct nbt_file *header)
     if (memcmp(header->magic, NBT_MAGIC, 8) != 0)
         return tool_text("%s: not an .nbt file (those are written by `nebmalloc run`)", source->name);
     if (header->major != NBT_MAJOR)
-        return tool_text("%s: format version %u.%u; this nebmalloc reads version %d", source->name, header->major,
-                         header->minor, NBT_MAJOR);
+        return tool_text("%s: format version %u.%u; this nebmalloc reads version %d", source->name,
+                         header->major, header->minor, NBT_MAJOR);
     return NULL;
 }
 
-/* ---- where chunks are ----------------------------------------------------------------------------------------------- */
+/* ---- where chunks are
+ * ----------------------------------------------------------------------------------------------- */
 
 static bool header_plausible(const struct nbt_chunk *header)
 {
@@ -89,7 +91,8 @@ static bool header_plausible(const struct nbt_chunk *header)
            header->span_bytes % 8 == 0;
 }
 
-static uint64_t payload_available(const struct source *source, uint64_t offset, const struct nbt_chunk *header)
+static uint64_t payload_available(const struct source *source, uint64_t offset,
+                                  const struct nbt_chunk *header)
 {
     uint64_t left = source->bytes - offset - sizeof *header, room = header->span_bytes - sizeof *header;
     uint64_t bytes = header->stored_bytes < room ? header->stored_bytes : room;
@@ -111,23 +114,28 @@ static bool payload_intact(const struct source *source, const struct chunk *chun
     return crc == chunk->header.checksum;
 }
 
-/* Whether a chunk begins here. Away from multiples of a page only a sealed chunk whose checksum is right is believed:
- * the magic may stand by chance in a payload. The budget, in bytes, bounds what checking all of them may cost. */
-static bool chunk_at(const struct source *source, uint64_t offset, bool expected, uint64_t *budget, struct chunk *chunk)
+/* Whether a chunk begins here. Away from multiples of a page only a sealed chunk whose checksum is right is
+ * believed: the magic may stand by chance in a payload. The budget, in bytes, bounds what checking all of
+ * them may cost. */
+static bool chunk_at(const struct source *source, uint64_t offset, bool expected, uint64_t *budget,
+                     struct chunk *chunk)
 {
     chunk->offset = offset;
-    if (!source_read(source, offset, &chunk->header, sizeof chunk->header) || !header_plausible(&chunk->header))
+    if (!source_read(source, offset, &chunk->header, sizeof chunk->header) ||
+        !header_plausible(&chunk->header))
         return false;
     chunk->available = payload_available(source, offset, &chunk->header);
     if (expected || offset % NBT_CHUNK_ALIGN == 0)
         return true;
-    if ((chunk->header.flags & NBT_SEALED) == 0 || chunk->available != chunk->header.stored_bytes || chunk->available > *budget)
+    if ((chunk->header.flags & NBT_SEALED) == 0 || chunk->available != chunk->header.stored_bytes ||
+        chunk->available > *budget)
         return false;
     *budget -= chunk->available;
     return payload_intact(source, chunk);
 }
 
-/* The next offset from `from` on, a multiple of 8, where a chunk begins; the source's size if there is none. */
+/* The next offset from `from` on, a multiple of 8, where a chunk begins; the source's size if there is none.
+ */
 static uint64_t chunk_search(const struct source *source, uint64_t from, uint64_t *budget)
 {
     static uint8_t block[SCAN_BYTES];
@@ -171,7 +179,9 @@ void chunks_scan(const struct source *source, struct model *model, struct chunks
     uint64_t budget = source->bytes * 4;
     if (!source_read(source, 0, &header, sizeof header))
         return;
-    uint64_t offset = header.header_bytes >= NBT_HEADER_BYTES && header.header_bytes % 8 == 0 ? header.header_bytes : NBT_HEADER_BYTES;
+    uint64_t offset = header.header_bytes >= NBT_HEADER_BYTES && header.header_bytes % 8 == 0
+                          ? header.header_bytes
+                          : NBT_HEADER_BYTES;
     while (offset < source->bytes && sizeof(struct nbt_chunk) <= source->bytes - offset) {
         struct chunk chunk;
         if (!chunk_at(source, offset, true, &budget, &chunk)) {
@@ -193,26 +203,31 @@ void chunks_scan(const struct source *source, struct model *model, struct chunks
     if (offset < source->bytes && !all_zero(source, offset, source->bytes))
         model_damage(model, "%s: cut off within a chunk's header", source->name);
     if (header.file_bytes > source->bytes && header.file_bytes != UINT64_MAX)
-        model_damage(model, "%s: cut off: %llu bytes of %llu are there", source->name, (unsigned long long)source->bytes,
-                     (unsigned long long)header.file_bytes);
+        model_damage(model, "%s: cut off: %llu bytes of %llu are there", source->name,
+                     (unsigned long long)source->bytes, (unsigned long long)header.file_bytes);
 }
 
-/* ---- payloads ---------------------------------------------------------------------------------------------------------- */
+/* ---- payloads
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static const char *kind_name(unsigned kind)
 {
-    static const char *const names[] = {"?", "process", "modules", "threads", "stacks", "events", "sites", "timeline", "classes",
-                                        "slabs", "marks", "end", "index"};
+    static const char *const names[] = {"?",      "process", "modules",  "threads", "stacks",
+                                        "events", "sites",   "timeline", "classes", "slabs",
+                                        "marks",  "end",     "index"};
     return kind < sizeof names / sizeof names[0] ? names[kind] : "unknown";
 }
 
-static void chunk_damage(const struct source *source, const struct chunk *chunk, struct model *model, const char *what)
+static void chunk_damage(const struct source *source, const struct chunk *chunk, struct model *model,
+                         const char *what)
 {
     model_damage(model, "%s: %s chunk at %llu: %s", source->name, kind_name(chunk->header.kind),
                  (unsigned long long)chunk->offset, what);
 }
 
-/* As far as it goes. The output grows with what really comes out, so that a lie about its size costs nothing. */
+/* As far as it goes. The output grows with what really comes out, so that a lie about its size costs nothing.
+ */
 static bool decompress(const struct buffer *from, struct buffer *to)
 {
     ZSTD_DCtx *context = ZSTD_createDCtx();
@@ -235,7 +250,8 @@ static bool decompress(const struct buffer *from, struct buffer *to)
     return left == 0;
 }
 
-bool chunk_load(const struct source *source, const struct chunk *chunk, struct model *model, struct buffer *payload)
+bool chunk_load(const struct source *source, const struct chunk *chunk, struct model *model,
+                struct buffer *payload)
 {
     const struct nbt_chunk *header = &chunk->header;
     bool sealed = (header->flags & NBT_SEALED) != 0, whole = chunk->available == header->stored_bytes;
@@ -275,7 +291,9 @@ unusable:
     return false;
 }
 
-/* ---- a file ------------------------------------------------------------------------------------------------------------ */
+/* ---- a file
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 char *reader_source(struct model *model, const struct source *source)
 {
@@ -286,11 +304,15 @@ char *reader_source(struct model *model, const struct source *source)
     TOOL_ROOM(model->processes, model->process_count, model->process_room);
     reading.process = (uint32_t)model->process_count++;
     struct process *process = &model->processes[reading.process];
-    *process = (struct process){.file = tool_copy(source->name, strlen(source->name)), .file_bytes = source->bytes,
-                                .pid = reading.header.pid, .start_unix_ns = reading.header.start_unix_ns,
-                                .mode = reading.header.mode <= NBT_MODE_TRACE ? (enum nbt_mode)reading.header.mode : NBT_MODE_OFF,
-                                .state = reading.header.state, .sample_bytes = reading.header.sample_bytes,
-                                .end_ns = reading.header.now_ns};
+    *process = (struct process){
+        .file = tool_copy(source->name, strlen(source->name)),
+        .file_bytes = source->bytes,
+        .pid = reading.header.pid,
+        .start_unix_ns = reading.header.start_unix_ns,
+        .mode = reading.header.mode <= NBT_MODE_TRACE ? (enum nbt_mode)reading.header.mode : NBT_MODE_OFF,
+        .state = reading.header.state,
+        .sample_bytes = reading.header.sample_bytes,
+        .end_ns = reading.header.now_ns};
     process->totals.peak_ns = reading.header.peak_ns;
     process->totals.dropped = reading.header.dropped_events;
     process->totals.other_stack = reading.header.other_stack_events;
@@ -342,7 +364,8 @@ char *reader_file(struct model *model, const char *path)
     }
     if (!S_ISREG(status.st_mode)) {
         close(fd);
-        return tool_text("%s: %s, not an .nbt file", path, S_ISDIR(status.st_mode) ? "a folder" : "no regular file");
+        return tool_text("%s: %s, not an .nbt file", path,
+                         S_ISDIR(status.st_mode) ? "a folder" : "no regular file");
     }
     struct source source = {.fd = fd, .bytes = (uint64_t)status.st_size, .name = path};
     char *refused = reader_source(model, &source);

@@ -1,17 +1,18 @@
 /* reader_events.c - see reading.h: a trace's events, added up while they stream past.
  *
  *   lane 0  chunk chunk chunk \
- *   lane 1  chunk chunk        > the lane whose next event is oldest --> live blocks, sites, threads, time line
- *   lane 2  chunk             /
+ *   lane 1  chunk chunk        > the lane whose next event is oldest --> live blocks, sites, threads, time
+ * line lane 2  chunk             /
  *
- * Lanes are merged by (epoch, time, lane); within a lane events stand in order. A lane whose next event names a block
- * that another lane has not made yet waits until that lane has: the other one is run on (`lane_run_to`). In a damaged file
- * that block may never come: the event then names a block that is not live, and is counted as untracked.
+ * Lanes are merged by (epoch, time, lane); within a lane events stand in order. A lane whose next event names
+ * a block that another lane has not made yet waits until that lane has: the other one is run on
+ * (`lane_run_to`). In a damaged file that block may never come: the event then names a block that is not
+ * live, and is counted as untracked.
  *
- * Memory     32 bytes a live block, and half of that again for room; a chunk and 8 KiB for each lane in the middle of one
- * Invariant  a block of (lane, number) is live at most once
- * Peak       sites are not visited when the total reaches a new maximum: peak_count counts up, and a site notes what it
- *            had before it changes for the first time after that. */
+ * Memory     32 bytes a live block, and half of that again for room; a chunk and 8 KiB for each lane in the
+ * middle of one Invariant  a block of (lane, number) is live at most once Peak       sites are not visited
+ * when the total reaches a new maximum: peak_count counts up, and a site notes what it had before it changes
+ * for the first time after that. */
 #include "tool/reading.h"
 
 #include <stdlib.h>
@@ -52,7 +53,8 @@ struct fold {
 
 enum { POINTS_MAX = 1024, LANE_DEPTH_MAX = 64 };
 
-/* ---- live blocks: open addressing, deletion moves the followers up ---------------------------------------------- */
+/* ---- live blocks: open addressing, deletion moves the followers up
+ * ---------------------------------------------- */
 
 static size_t block_home(const struct fold *fold, uint32_t lane_plus_one, uint64_t number)
 {
@@ -96,7 +98,8 @@ static bool block_take(struct fold *fold, uint32_t lane_plus_one, uint64_t numbe
     if (fold->blocks[hole].lane_plus_one == 0)
         return false;
     *taken = fold->blocks[hole];
-    for (size_t at = (hole + 1) & fold->block_mask; fold->blocks[at].lane_plus_one != 0; at = (at + 1) & fold->block_mask) {
+    for (size_t at = (hole + 1) & fold->block_mask; fold->blocks[at].lane_plus_one != 0;
+         at = (at + 1) & fold->block_mask) {
         size_t home = block_home(fold, fold->blocks[at].lane_plus_one, fold->blocks[at].number);
         if (((at - home) & fold->block_mask) >= ((at - hole) & fold->block_mask)) {
             fold->blocks[hole] = fold->blocks[at];
@@ -108,7 +111,8 @@ static bool block_take(struct fold *fold, uint32_t lane_plus_one, uint64_t numbe
     return true;
 }
 
-/* ---- sites and threads ------------------------------------------------------------------------------------------------ */
+/* ---- sites and threads
+ * ------------------------------------------------------------------------------------------------ */
 
 static unsigned bucket(uint64_t value, unsigned count)
 {
@@ -139,8 +143,11 @@ static void note_time(struct fold *fold, uint64_t time_ns)
         fold->point_distance_ns *= 2;
     }
     TOOL_ROOM(process->points, process->point_count, process->point_room);
-    process->points[process->point_count++] = (struct nbt_point){
-        .time_ns = fold->last_ns, .live_bytes = fold->live_bytes, .live_blocks = fold->live_blocks, .allocs = fold->allocs, .frees = fold->frees};
+    process->points[process->point_count++] = (struct nbt_point){.time_ns = fold->last_ns,
+                                                                 .live_bytes = fold->live_bytes,
+                                                                 .live_blocks = fold->live_blocks,
+                                                                 .allocs = fold->allocs,
+                                                                 .frees = fold->frees};
     fold->point_next_ns = fold->last_ns + fold->point_distance_ns;
 }
 
@@ -193,7 +200,8 @@ static void alloc_event(struct fold *fold, struct lane *lane, uint64_t size)
     fold->allocs++;
     fold->live_blocks++;
     fold->live_bytes += size;
-    struct block old, block = {lane->number, size, lane->time_ns, lane->id + 1, (uint32_t)(site - model->sites)};
+    struct block old,
+        block = {lane->number, size, lane->time_ns, lane->id + 1, (uint32_t)(site - model->sites)};
     if (block_take(fold, block.lane_plus_one, block.number, &old)) /* the file is damaged: a number twice */
         fold->untracked++;
     block_add(fold, block);
@@ -205,7 +213,8 @@ static void alloc_event(struct fold *fold, struct lane *lane, uint64_t size)
     }
 }
 
-static void free_event(struct fold *fold, struct lane *lane, uint32_t owner_id, uint64_t number, uint64_t owner_next)
+static void free_event(struct fold *fold, struct lane *lane, uint32_t owner_id, uint64_t number,
+                       uint64_t owner_next)
 {
     struct block block;
     if (!block_take(fold, owner_id + 1, number, &block)) {
@@ -248,7 +257,9 @@ static void realloc_noted(struct fold *fold, struct lane *lane, uint64_t size_an
     stats->reallocs_moved += size_and_moved & 1;
 }
 
-/* ---- lanes --------------------------------------------------------------------------------------------------------------- */
+/* ---- lanes
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 static struct lane *lane_find(const struct fold *fold, uint64_t id)
 {
@@ -305,10 +316,12 @@ static bool lane_open(struct fold *fold, struct lane *lane)
 static void lane_run_to(struct fold *fold, struct lane *lane, uint64_t number, unsigned depth);
 
 /* The lane that made a block, run on until it has made it. NULL: there is no such lane. */
-static struct lane *lane_of_block(struct fold *fold, struct lane *lane, uint64_t id, uint64_t number, unsigned depth)
+static struct lane *lane_of_block(struct fold *fold, struct lane *lane, uint64_t id, uint64_t number,
+                                  unsigned depth)
 {
     struct lane *owner = lane_find(fold, id);
-    if (owner != NULL && owner != lane && owner->number <= number && !owner->running && depth < LANE_DEPTH_MAX)
+    if (owner != NULL && owner != lane && owner->number <= number && !owner->running &&
+        depth < LANE_DEPTH_MAX)
         lane_run_to(fold, owner, number, depth + 1);
     return owner;
 }
@@ -380,14 +393,16 @@ static bool event_other(struct fold *fold, struct lane *lane, uint64_t what, uns
         fold->dropped += cursor_varint(cursor);
         return true;
     default:
-        model_damage(fold->reading->model, "%s: events of lane %u: an event of kind %llu is not known; the rest of its chunk is left out",
-                     fold->reading->source->name, lane->id, (unsigned long long)what);
+        model_damage(
+            fold->reading->model,
+            "%s: events of lane %u: an event of kind %llu is not known; the rest of its chunk is left out",
+            fold->reading->source->name, lane->id, (unsigned long long)what);
         return false;
     }
 }
 
-/* Runs a lane until a stamp moved it on (number UINT64_MAX), or until it has made its allocation `number`, or to the end
- * of its chunk. */
+/* Runs a lane until a stamp moved it on (number UINT64_MAX), or until it has made its allocation `number`, or
+ * to the end of its chunk. */
 static void lane_run(struct fold *fold, struct lane *lane, uint64_t number, unsigned depth)
 {
     if (!lane->open && !lane_open(fold, lane))
@@ -448,7 +463,8 @@ static void lanes_make(struct fold *fold)
         if (chunk->header.kind != NBT_EVENTS || chunk->available == 0)
             continue;
         if (id >= LANES_MAX) {
-            model_damage(fold->reading->model, "%s: events of lane %u: there cannot be so many", fold->reading->source->name, id);
+            model_damage(fold->reading->model, "%s: events of lane %u: there cannot be so many",
+                         fold->reading->source->name, id);
             continue;
         }
         if (id >= places) {
@@ -474,7 +490,8 @@ static void lanes_make(struct fold *fold)
         lane_peek(fold, &fold->lanes[i]);
 }
 
-/* ---- the lane whose next event is oldest: a heap of lanes with the time they had when they were put in ------------- */
+/* ---- the lane whose next event is oldest: a heap of lanes with the time they had when they were put in
+ * ------------- */
 
 struct turn {
     uint64_t epoch, time_ns;
@@ -574,7 +591,8 @@ static void fold_finish(struct fold *fold)
     process->totals.events = fold->events;
     process->totals.peak_ns = fold->peak_ns;
     process->totals.failed = fold->failed > process->totals.failed ? fold->failed : process->totals.failed;
-    process->totals.dropped = fold->dropped > process->totals.dropped ? fold->dropped : process->totals.dropped;
+    process->totals.dropped =
+        fold->dropped > process->totals.dropped ? fold->dropped : process->totals.dropped;
     process->totals.untracked += fold->untracked;
     for (size_t i = 0; i < fold->lane_count; i++) {
         buffer_finish(&fold->lanes[i].payload);

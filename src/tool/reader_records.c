@@ -39,7 +39,8 @@ static char *record_text(struct cursor *record, uint64_t bytes)
     return tool_copy((const char *)part.at, (size_t)(part.end - part.at));
 }
 
-/* ---- keys and values ------------------------------------------------------------------------------------------------ */
+/* ---- keys and values
+ * ------------------------------------------------------------------------------------------------ */
 
 typedef void pair_take(struct process *process, const char *key, const char *value);
 
@@ -68,7 +69,8 @@ static void process_pair(struct process *process, const char *key, const char *v
     if (strcmp(key, "exe") == 0)
         text_set(&process->exe, value);
     else if (strcmp(key, "arg") == 0) {
-        char *longer = process->command == NULL ? tool_text("%s", value) : tool_text("%s %s", process->command, value);
+        char *longer =
+            process->command == NULL ? tool_text("%s", value) : tool_text("%s %s", process->command, value);
         free(process->command);
         process->command = longer;
     } else if (strcmp(key, "version") == 0)
@@ -97,11 +99,20 @@ static void end_pair(struct process *process, const char *key, const char *value
     const struct {
         const char *key;
         uint64_t *to;
-    } known[] = {{"allocs", &totals->allocs}, {"frees", &totals->frees}, {"reallocs", &totals->reallocs},
-                 {"alloc_bytes", &totals->bytes}, {"live_blocks", &totals->live_blocks}, {"live_bytes", &totals->live_bytes},
-                 {"peak_bytes", &totals->peak_bytes}, {"peak_ns", &totals->peak_ns}, {"failed", &totals->failed},
-                 {"dropped_events", &totals->dropped}, {"other_stack_events", &totals->other_stack},
-                 {"untracked_frees", &totals->untracked}, {"end_ns", &process->end_ns}, {"events", &totals->events}};
+    } known[] = {{"allocs", &totals->allocs},
+                 {"frees", &totals->frees},
+                 {"reallocs", &totals->reallocs},
+                 {"alloc_bytes", &totals->bytes},
+                 {"live_blocks", &totals->live_blocks},
+                 {"live_bytes", &totals->live_bytes},
+                 {"peak_bytes", &totals->peak_bytes},
+                 {"peak_ns", &totals->peak_ns},
+                 {"failed", &totals->failed},
+                 {"dropped_events", &totals->dropped},
+                 {"other_stack_events", &totals->other_stack},
+                 {"untracked_frees", &totals->untracked},
+                 {"end_ns", &process->end_ns},
+                 {"events", &totals->events}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcmp(key, known[i].key) == 0)
             *known[i].to = strtoull(value, NULL, 10);
@@ -114,7 +125,8 @@ static void decode_end(struct reading *reading, const struct chunk *chunk, const
     each_pair(reading, payload, end_pair);
 }
 
-/* ---- modules, threads, marks ---------------------------------------------------------------------------------------- */
+/* ---- modules, threads, marks
+ * ---------------------------------------------------------------------------------------- */
 
 enum { MODULES_MAX = 1 << 20 };
 
@@ -133,7 +145,8 @@ static void decode_modules(struct reading *reading, const struct chunk *chunk, c
         module.last = cursor_varint(&record);
         struct cursor id = cursor_part(&record, cursor_varint(&record));
         size_t id_bytes = (size_t)(id.end - id.at);
-        module.build_id_bytes = (unsigned)(id_bytes < sizeof module.build_id ? id_bytes : sizeof module.build_id);
+        module.build_id_bytes =
+            (unsigned)(id_bytes < sizeof module.build_id ? id_bytes : sizeof module.build_id);
         if (module.build_id_bytes > 0)
             memcpy(module.build_id, id.at, module.build_id_bytes);
         module.path = record_text(&record, cursor_varint(&record));
@@ -161,8 +174,8 @@ size_t reading_thread(struct reading *reading, uint32_t lane, uint32_t tid, uint
         reading->lane_threads_count = count;
     }
     TOOL_ROOM(model->threads, model->thread_count, model->thread_room);
-    model->threads[model->thread_count++] =
-        (struct thread){.process = reading->process, .lane = lane, .tid = tid, .name = name, .begin_ns = begin_ns};
+    model->threads[model->thread_count++] = (struct thread){
+        .process = reading->process, .lane = lane, .tid = tid, .name = name, .begin_ns = begin_ns};
     struct lane_threads *on = &reading->lane_threads[lane];
     if (on->first == 0)
         on->first = model->thread_count;
@@ -184,7 +197,8 @@ static void decode_threads(struct reading *reading, const struct chunk *chunk, c
     (void)chunk;
     struct cursor cursor = cursor_of(payload), record;
     while (record_next(&cursor, &record)) {
-        uint64_t operation = cursor_varint(&record), lane = cursor_varint(&record), time_ns = cursor_varint(&record);
+        uint64_t operation = cursor_varint(&record), lane = cursor_varint(&record),
+                 time_ns = cursor_varint(&record);
         struct thread *thread = operation == 1 ? NULL : thread_newest(reading, lane);
         if (record.bad || lane >= LANES_MAX)
             continue;
@@ -217,12 +231,16 @@ static void decode_marks(struct reading *reading, const struct chunk *chunk, con
     while (record_next(&cursor, &record)) {
         uint64_t time_ns = cursor_varint(&record);
         TOOL_ROOM(model->marks, model->mark_count, model->mark_room);
-        model->marks[model->mark_count++] = (struct mark){
-            .process = reading->process, .time_ns = time_ns, .text = record_text(&record, (uint64_t)(record.end - record.at))};
+        model->marks[model->mark_count++] =
+            (struct mark){.process = reading->process,
+                          .time_ns = time_ns,
+                          .text = record_text(&record, (uint64_t)(record.end - record.at))};
     }
 }
 
-/* ---- stacks ---------------------------------------------------------------------------------------------------------- */
+/* ---- stacks
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 uint32_t reading_node(struct reading *reading, uint64_t stack)
 {
@@ -261,12 +279,15 @@ static void decode_stacks(struct reading *reading, const struct chunk *chunk, co
     struct model *model = reading->model;
     struct cursor cursor = cursor_of(payload);
     for (uint64_t id = chunk->header.base; cursor.at < cursor.end; id++) {
-        uint64_t distance = cursor_varint(&cursor), module = cursor_varint(&cursor), address = cursor_varint(&cursor);
+        uint64_t distance = cursor_varint(&cursor), module = cursor_varint(&cursor),
+                 address = cursor_varint(&cursor);
         if (cursor.bad)
             return;
         if (id < NBT_STACK_FIRST || id > UINT32_MAX || distance == 0 || distance > id) {
-            model_damage(model, "%s: stacks chunk at %llu: the stack %llu cannot be; the rest of the chunk is left out",
-                         reading->source->name, (unsigned long long)chunk->offset, (unsigned long long)id);
+            model_damage(
+                model,
+                "%s: stacks chunk at %llu: the stack %llu cannot be; the rest of the chunk is left out",
+                reading->source->name, (unsigned long long)chunk->offset, (unsigned long long)id);
             return;
         }
         uint64_t number = module >> 1; /* the file's module + 1 */
@@ -275,15 +296,19 @@ static void decode_stacks(struct reading *reading, const struct chunk *chunk, co
             frame.module = reading->module[number - 1];
         uint64_t parent = id - distance;
         uint32_t caller = parent == NBT_STACK_NONE ? (uint32_t)NODE_ROOT : reading_node(reading, parent);
-        if (model->nodes[caller].depth >= NODE_DEPTH_MAX) /* no library keeps so many: walking them must not take for ever */
+        if (model->nodes[caller].depth >=
+            NODE_DEPTH_MAX) /* no library keeps so many: walking them must not take for ever */
             caller = model_unknown(model, FRAME_TRUNCATED);
-        uint32_t node = model_node(model, caller,
-                                   number != 0 && frame.module == 0 ? (uint32_t)FRAME_LOST : model_frame(model, frame));
+        uint32_t node =
+            model_node(model, caller,
+                       number != 0 && frame.module == 0 ? (uint32_t)FRAME_LOST : model_frame(model, frame));
         stack_set(reading, id, node);
     }
 }
 
-/* ---- sites ------------------------------------------------------------------------------------------------------------ */
+/* ---- sites
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 /* What a sampled count stands for. */
 static uint64_t scaled(uint64_t value, uint64_t weighted, uint64_t counted)
@@ -298,8 +323,9 @@ static void stats_scale(struct stats *stats, const struct nbt_site *site)
     stats->bytes = site->weighted_bytes;
     stats->frees = site->weighted_frees / 256;
     stats->freed_bytes = site->weighted_freed_bytes;
-    uint64_t *blocks[] = {&stats->peak_blocks, &stats->live_blocks_max, &stats->reallocs, &stats->reallocs_moved,
-                          &stats->frees_remote, &stats->frees_at_once, &stats->life_ns};
+    uint64_t *blocks[] = {&stats->peak_blocks,    &stats->live_blocks_max, &stats->reallocs,
+                          &stats->reallocs_moved, &stats->frees_remote,    &stats->frees_at_once,
+                          &stats->life_ns};
     uint64_t *bytes[] = {&stats->peak_bytes, &stats->live_bytes_max, &stats->usable_bytes};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
         *blocks[i] = scaled(*blocks[i], weighted, site->allocs);
@@ -313,17 +339,28 @@ static void stats_scale(struct stats *stats, const struct nbt_site *site)
 
 static bool site_possible(const struct nbt_site *site)
 {
-    return site->frees <= site->allocs && site->freed_bytes <= site->bytes && site->weighted_frees <= site->weighted_allocs &&
+    return site->frees <= site->allocs && site->freed_bytes <= site->bytes &&
+           site->weighted_frees <= site->weighted_allocs &&
            site->weighted_freed_bytes <= site->weighted_bytes;
 }
 
 static void site_take(struct reading *reading, const struct nbt_site *from, uint64_t peak)
 {
-    struct stats stats = {.allocs = from->allocs, .bytes = from->bytes, .frees = from->frees, .freed_bytes = from->freed_bytes,
-                          .live_blocks_max = from->live_blocks_max, .live_bytes_max = from->live_bytes_max,
-                          .size_max = from->size_max, .reallocs = from->reallocs, .reallocs_moved = from->reallocs_moved,
-                          .frees_remote = from->frees_remote, .frees_at_once = from->frees_at_once, .life_ns = from->life_ns,
-                          .usable_bytes = from->usable_bytes, .first_ns = from->first_ns, .last_ns = from->last_ns};
+    struct stats stats = {.allocs = from->allocs,
+                          .bytes = from->bytes,
+                          .frees = from->frees,
+                          .freed_bytes = from->freed_bytes,
+                          .live_blocks_max = from->live_blocks_max,
+                          .live_bytes_max = from->live_bytes_max,
+                          .size_max = from->size_max,
+                          .reallocs = from->reallocs,
+                          .reallocs_moved = from->reallocs_moved,
+                          .frees_remote = from->frees_remote,
+                          .frees_at_once = from->frees_at_once,
+                          .life_ns = from->life_ns,
+                          .usable_bytes = from->usable_bytes,
+                          .first_ns = from->first_ns,
+                          .last_ns = from->last_ns};
     bool touched = from->peak == peak; /* else it is now what it was at the peak */
     stats.peak_blocks = touched ? from->peak_blocks : stats_live_blocks(&stats);
     stats.peak_bytes = touched ? from->peak_bytes : stats_live_bytes(&stats);
@@ -345,7 +382,8 @@ static void read_sites(struct reading *reading)
             buffer_add(&all, payload.data, payload.bytes / sizeof(struct nbt_site) * sizeof(struct nbt_site));
     }
     buffer_finish(&payload);
-    /* The header's figures lag behind when the process was killed: a newer peak is known from the sites it changed. */
+    /* The header's figures lag behind when the process was killed: a newer peak is known from the sites it
+     * changed. */
     uint64_t peak = reading->header.peak_number, torn = 0;
     size_t count = all.bytes / sizeof(struct nbt_site);
     struct nbt_site site;
@@ -361,12 +399,13 @@ static void read_sites(struct reading *reading)
             torn += site.allocs > 0 || site.frees > 0;
     }
     if (torn > 0)
-        model_damage(reading->model, "%s: %llu call sites have more frees than allocations; left out", reading->source->name,
-                     (unsigned long long)torn);
+        model_damage(reading->model, "%s: %llu call sites have more frees than allocations; left out",
+                     reading->source->name, (unsigned long long)torn);
     buffer_finish(&all);
 }
 
-/* ---- the allocator over time ----------------------------------------------------------------------------------------- */
+/* ---- the allocator over time
+ * ----------------------------------------------------------------------------------------- */
 
 static void decode_timeline(struct reading *reading, const struct chunk *chunk, const struct buffer *payload)
 {
@@ -379,6 +418,7 @@ static void decode_timeline(struct reading *reading, const struct chunk *chunk, 
             continue; /* it is taken apart this very moment */
         TOOL_ROOM(process->points, process->point_count, process->point_room);
         process->points[process->point_count++] = point;
+        process->end_ns = point.time_ns > process->end_ns ? point.time_ns : process->end_ns;
     }
 }
 
@@ -401,7 +441,8 @@ static void read_slabs(struct reading *reading)
     struct model *model = reading->model;
     uint64_t newest = 0;
     for (size_t i = 0; i < reading->chunks.count; i++)
-        if (reading->chunks.items[i].header.kind == NBT_SLABS && reading->chunks.items[i].header.time_ns > newest)
+        if (reading->chunks.items[i].header.kind == NBT_SLABS &&
+            reading->chunks.items[i].header.time_ns > newest)
             newest = reading->chunks.items[i].header.time_ns;
     struct buffer payload = {0};
     for (size_t i = 0; i < reading->chunks.count; i++) {
@@ -411,7 +452,8 @@ static void read_slabs(struct reading *reading)
             continue;
         struct cursor cursor = cursor_of(&payload), record;
         while (record_next(&cursor, &record)) {
-            struct slab_view slab = {.process = reading->process, .block_bytes = cursor_varint(&record),
+            struct slab_view slab = {.process = reading->process,
+                                     .block_bytes = cursor_varint(&record),
                                      .first_pin = model->pin_count};
             slab.used = cursor_varint(&record);
             slab.capacity = cursor_varint(&record);

@@ -1,4 +1,5 @@
-/* reading.h - what the parts of the reader share while one file is read: reader.c, reader_records.c, reader_events.c. */
+/* reading.h - what the parts of the reader share while one file is read: reader.c, reader_records.c,
+ * reader_events.c. */
 #ifndef NEB_TOOL_READING_H
 #define NEB_TOOL_READING_H
 
@@ -14,11 +15,11 @@ struct reading {
     uint32_t process;      /* its number in the model */
     uint32_t **stack_page; /* the file's stack -> node + 1, by pages */
     size_t stack_page_count;
-    uint32_t *module;      /* the file's module -> the model's + 1 */
+    uint32_t *module; /* the file's module -> the model's + 1 */
     size_t module_count;
     struct lane_threads {
         size_t first, last; /* indices + 1 of the model's threads, 0: none; the others by next_on_lane */
-    } *lane_threads;
+    } * lane_threads;
     size_t lane_threads_count;
 };
 

@@ -48,13 +48,15 @@ void print_title(const struct model *model, const char *what)
 {
     static const char *const modes[] = {"off", "sample", "profile", "trace"};
     const struct process *first = &model->processes[0];
-    const char *command = first->command != NULL ? first->command : first->exe != NULL ? first->exe : first->file;
+    const char *command = first->command != NULL ? first->command
+                          : first->exe != NULL   ? first->exe
+                                                 : first->file;
     char *named = term_shorten(command, term.width > 50 ? term.width - 46 : 20);
     printf("%s%s%s  ", term_on(STYLE_TITLE), named, term_off());
     free(named);
     if (model->process_count == 1)
-        printf("%spid %llu, mode %s, %s%s", term_on(STYLE_DIM), (unsigned long long)first->pid, modes[first->mode],
-               number_time(first->end_ns).text, term_off());
+        printf("%spid %llu, mode %s, %s%s", term_on(STYLE_DIM), (unsigned long long)first->pid,
+               modes[first->mode], number_time(first->end_ns).text, term_off());
     else
         printf("%sand %zu more processes%s", term_on(STYLE_DIM), model->process_count - 1, term_off());
     printf("%s%s\n", what[0] == '\0' ? "" : ": ", what);
@@ -69,35 +71,41 @@ void print_title(const struct model *model, const char *what)
                (unsigned long long)(model->damage_count - 3 + model->damage_more), term_off());
     if (model->totals.dropped > 0 || model->totals.other_stack > 0)
         printf("%s%llu calls could not be recorded, %llu allocations have no stack%s\n", term_on(STYLE_WARM),
-               (unsigned long long)model->totals.dropped, (unsigned long long)model->totals.other_stack, term_off());
+               (unsigned long long)model->totals.dropped, (unsigned long long)model->totals.other_stack,
+               term_off());
 }
 
 static void print_figures(const struct model *model, const struct stats *all)
 {
     const struct totals *totals = &model->totals;
     const char *about = model->sampled ? "about " : "";
-    printf("allocated  %s%s%s%s blocks, %s", about, term_on(STYLE_NUMBER), number_count(totals->allocs).text, term_off(),
-           number_bytes(totals->bytes).text);
+    printf("allocated  %s%s%s%s blocks, %s", about, term_on(STYLE_NUMBER), number_count(totals->allocs).text,
+           term_off(), number_bytes(totals->bytes).text);
     printf(";  freed at once %s, by other threads %s\n", number_percent(all->frees_at_once, all->allocs).text,
            number_percent(all->frees_remote, all->frees).text);
-    printf("peak       %s%s%s%s", about, term_on(STYLE_NUMBER), number_bytes(totals->peak_bytes).text, term_off());
+    printf("peak       %s%s%s%s", about, term_on(STYLE_NUMBER), number_bytes(totals->peak_bytes).text,
+           term_off());
     if (model->process_count == 1 && totals->peak_ns > 0)
         printf(" at %s", number_time(totals->peak_ns).text);
     else if (model->process_count > 1)
         printf(" (the sum of each process's)");
-    printf(";  reallocs %s (%s moved)", number_count(all->reallocs).text, number_percent(all->reallocs_moved, all->reallocs).text);
+    printf(";  reallocs %s (%s moved)", number_count(all->reallocs).text,
+           number_percent(all->reallocs_moved, all->reallocs).text);
     if (all->usable_bytes > all->bytes)
         printf(";  slack %s", number_percent(all->usable_bytes - all->bytes, all->usable_bytes).text);
-    printf("\nnot freed  %s%s%s%s in %s blocks", about, term_on(totals->live_bytes > 0 ? STYLE_WARM : STYLE_GOOD),
-           number_bytes(totals->live_bytes).text, term_off(), number_count(totals->live_blocks).text);
+    printf("\nnot freed  %s%s%s%s in %s blocks", about,
+           term_on(totals->live_bytes > 0 ? STYLE_WARM : STYLE_GOOD), number_bytes(totals->live_bytes).text,
+           term_off(), number_count(totals->live_blocks).text);
     if (totals->failed > 0)
-        printf(";  %s%s requests failed%s", term_on(STYLE_BAD), number_count(totals->failed).text, term_off());
+        printf(";  %s%s requests failed%s", term_on(STYLE_BAD), number_count(totals->failed).text,
+               term_off());
     printf("\n\n");
 }
 
 static void print_best(struct groups *groups, enum metric metric, uint64_t whole, unsigned rows)
 {
-    static const struct grid_column columns[] = {{"", true, STYLE_NUMBER}, {"", true, STYLE_DIM}, {"", true, STYLE_DIM}, {"", false, STYLE_TITLE}};
+    static const struct grid_column columns[] = {
+        {"", true, STYLE_NUMBER}, {"", true, STYLE_DIM}, {"", true, STYLE_DIM}, {"", false, STYLE_TITLE}};
     struct grid_column titled[4];
     memcpy(titled, columns, sizeof columns);
     groups_sort(groups, metric);
@@ -111,9 +119,12 @@ static void print_best(struct groups *groups, enum metric metric, uint64_t whole
         uint64_t value = stats_metric(stats, metric);
         if (value == 0)
             break;
-        uint64_t blocks = metric == METRIC_PEAK ? stats->peak_blocks : metric == METRIC_LEAKED ? stats_live_blocks(stats) : stats->allocs;
+        uint64_t blocks = metric == METRIC_PEAK     ? stats->peak_blocks
+                          : metric == METRIC_LEAKED ? stats_live_blocks(stats)
+                                                    : stats->allocs;
         char *label = symbol_label(groups->items[i].symbol);
-        struct number bytes = number_bytes(value), share = number_percent(value, whole), count = number_count(blocks);
+        struct number bytes = number_bytes(value), share = number_percent(value, whole),
+                      count = number_count(blocks);
         grid_add(grid, (const char *[]){bytes.text, share.text, count.text, label});
         free(label);
     }
@@ -129,7 +140,8 @@ static void report_json(struct loaded *loaded, struct groups *groups, unsigned r
     for (unsigned part = 0; part < 3; part++) {
         groups_sort(groups, parts[part]);
         json_open(&json, names[part], '[');
-        for (size_t i = 0; i < groups->count && i < rows && stats_metric(&groups->items[i].stats, parts[part]) > 0; i++) {
+        for (size_t i = 0;
+             i < groups->count && i < rows && stats_metric(&groups->items[i].stats, parts[part]) > 0; i++) {
             json_open(&json, NULL, '{');
             json_symbol(&json, groups->items[i].symbol);
             json_stats(&json, &groups->items[i].stats);
@@ -161,7 +173,8 @@ int command_report(const struct arguments *arguments)
         print_best(&groups, METRIC_PEAK, model->totals.peak_bytes, rows);
         if (model->totals.live_bytes > 0)
             print_best(&groups, METRIC_LEAKED, model->totals.live_bytes, rows);
-        printf("%smore: nebmalloc top|tree|flame|leaks|lifetimes|sizes|threads|realloc|frag, or export --format html%s\n",
+        printf("%smore: nebmalloc top|tree|flame|leaks|lifetimes|sizes|threads|realloc|frag, or export "
+               "--format html%s\n",
                term_on(STYLE_DIM), term_off());
     }
     groups_finish(&groups);

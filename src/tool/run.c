@@ -1,8 +1,9 @@
-/* run.c - `run`: a program under the library, its signals and its exit status passed on; the file packed afterwards.
+/* run.c - `run`: a program under the library, its signals and its exit status passed on; the file packed
+ * afterwards.
  *
- * LD_PRELOAD gets the variant of the library, NEBMALLOC its options; what both had before stays. The program is found
- * by the shell's rules. Where the program becomes the foreground of a terminal nothing changes: it stays in this process
- * group, and gets what the terminal sends by itself. */
+ * LD_PRELOAD gets the variant of the library, NEBMALLOC its options; what both had before stays. The program
+ * is found by the shell's rules. Where the program becomes the foreground of a terminal nothing changes: it
+ * stays in this process group, and gets what the terminal sends by itself. */
 #include "tool/cli.h"
 #include "tool/pack.h"
 #include "tool/reader.h"
@@ -48,9 +49,10 @@ static const struct mode_fact *mode_find(const char *name)
 
 static struct run_options parse(int argc, char **argv)
 {
-    static const struct option table[] = {{"mode", required_argument, NULL, 'm'}, {"output", required_argument, NULL, 'o'},
-                                          {"children", no_argument, NULL, 'c'}, {"option", required_argument, NULL, 'O'},
-                                          {"no-summary", no_argument, NULL, 'q'}, {0}};
+    static const struct option table[] = {
+        {"mode", required_argument, NULL, 'm'}, {"output", required_argument, NULL, 'o'},
+        {"children", no_argument, NULL, 'c'},   {"option", required_argument, NULL, 'O'},
+        {"no-summary", no_argument, NULL, 'q'}, {0}};
     struct run_options options = {.mode = mode_find("profile"), .summary = true};
     optind = 1;
     for (int letter; (letter = getopt_long(argc, argv, "+m:o:O:", table, NULL)) != -1;) {
@@ -77,7 +79,8 @@ static struct run_options parse(int argc, char **argv)
     if (optind == argc)
         tool_die(TOOL_USAGE, "run needs a program: nebmalloc run [OPTIONS] -- CMD [ARGUMENTS]");
     if (options.output != NULL && strchr(options.output, ',') != NULL)
-        tool_die(TOOL_USAGE, "--output '%s': a file's name with a comma cannot be given to the library", options.output);
+        tool_die(TOOL_USAGE, "--output '%s': a file's name with a comma cannot be given to the library",
+                 options.output);
     if (options.output != NULL && options.mode->option == NULL)
         tool_die(TOOL_USAGE, "mode %s records nothing: leave out --output", options.mode->name);
     if (options.children && options.output != NULL && strstr(options.output, "%p") == NULL)
@@ -102,21 +105,23 @@ static char *library_path(const char *name)
         free(path);
         if (there) {
             if (strpbrk(real, ": ") != NULL)
-                tool_die(TOOL_RUN_FAILED, "%s: LD_PRELOAD cannot name a file with a space or colon in its path", real);
+                tool_die(TOOL_RUN_FAILED,
+                         "%s: LD_PRELOAD cannot name a file with a space or colon in its path", real);
             return tool_copy(real, strlen(real));
         }
     }
     tool_die(TOOL_RUN_FAILED, "%s is neither in %s nor in %s/../" NEB_LIBDIR, name, self, self);
 }
 
-/* What the variable had before stays, on the other side of the separator: a library is looked for from the left, and of
- * two options of one name the later one counts. */
+/* What the variable had before stays, on the other side of the separator: a library is looked for from the
+ * left, and of two options of one name the later one counts. */
 static void environment_add(const char *variable, const char *value, char separator)
 {
     const char *before = getenv(variable);
     bool first = separator == ':';
-    char *text = before == NULL || before[0] == '\0' ? tool_text("%s", value)
-                                                      : tool_text("%s%c%s", first ? value : before, separator, first ? before : value);
+    char *text = before == NULL || before[0] == '\0'
+                     ? tool_text("%s", value)
+                     : tool_text("%s%c%s", first ? value : before, separator, first ? before : value);
     setenv(variable, text, 1);
     free(text);
 }
@@ -128,8 +133,8 @@ static char *output_name(const struct run_options *options, const char *program)
     const char *name = strrchr(program, '/');
     name = name == NULL ? program : name + 1;
     char *text = options->output != NULL ? tool_copy(options->output, strlen(options->output))
-                 : options->children    ? tool_text("nebmalloc.%%e.%%p.nbt")
-                                        : tool_text("nebmalloc.%s.%%p.nbt", name);
+                 : options->children     ? tool_text("nebmalloc.%%e.%%p.nbt")
+                                         : tool_text("nebmalloc.%s.%%p.nbt", name);
     for (char *p = text; *p != '\0'; p++)
         if (*p == ',')
             *p = '_';
@@ -162,7 +167,8 @@ static char *expanded(const char *pattern, long pid, const char *program)
     return text.data;
 }
 
-/* ---- the program ------------------------------------------------------------------------------------------------------ */
+/* ---- the program
+ * ------------------------------------------------------------------------------------------------------ */
 
 static volatile pid_t child_pid;
 
@@ -174,10 +180,11 @@ static void pass_on(int signal)
     errno = error;
 }
 
-static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SIGALRM, SIGCONT};
+static const int passed_on[] = {SIGHUP,  SIGINT,   SIGQUIT, SIGTERM, SIGUSR1,
+                                SIGUSR2, SIGWINCH, SIGALRM, SIGCONT};
 
-/* What the terminal sends (SIGINT, SIGQUIT, ...) the program gets as well, from the terminal itself: passing it on would make two of
- * them. SI_KERNEL says that it came from there. */
+/* What the terminal sends (SIGINT, SIGQUIT, ...) the program gets as well, from the terminal itself: passing
+ * it on would make two of them. SI_KERNEL says that it came from there. */
 static void handle(int signal, siginfo_t *info, void *context)
 {
     (void)context;
@@ -222,14 +229,17 @@ static int wait_for(pid_t pid)
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* ---- afterwards ------------------------------------------------------------------------------------------------------- */
+/* ---- afterwards
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void finish_file(const char *path, bool summary)
 {
     uint64_t before, after;
     struct stat status;
     if (stat(path, &status) != 0) {
-        tool_warn("%s was not written: is the program statically linked, set-uid, or was its environment replaced?", path);
+        tool_warn(
+            "%s was not written: is the program statically linked, set-uid, or was its environment replaced?",
+            path);
         return;
     }
     struct model model;
@@ -249,8 +259,9 @@ static void finish_file(const char *path, bool summary)
         const struct totals *totals = &model.totals;
         struct stat now;
         uint64_t size = stat(path, &now) == 0 ? (uint64_t)now.st_size : 0;
-        fprintf(stderr, "nebmalloc: %s allocations, %s; peak %s; not freed: %s in %s blocks\n", number_count(totals->allocs).text,
-                number_bytes(totals->bytes).text, number_bytes(totals->peak_bytes).text, number_bytes(totals->live_bytes).text,
+        fprintf(stderr, "nebmalloc: %s allocations, %s; peak %s; not freed: %s in %s blocks\n",
+                number_count(totals->allocs).text, number_bytes(totals->bytes).text,
+                number_bytes(totals->peak_bytes).text, number_bytes(totals->live_bytes).text,
                 number_count(totals->live_blocks).text);
         fprintf(stderr, "nebmalloc: %s (%s)%s; look at it: nebmalloc %s\n", path, number_bytes(size).text,
                 lives ? ", still written by the process" : "", path);
@@ -275,7 +286,9 @@ static bool matches(const char *pattern, const char *name)
             continue;
         }
         size_t least = 1;
-        for (size_t length = least; name[length - 1] != '\0' && (*pattern != 'p' || (name[length - 1] >= '0' && name[length - 1] <= '9')); length++)
+        for (size_t length = least; name[length - 1] != '\0' &&
+                                    (*pattern != 'p' || (name[length - 1] >= '0' && name[length - 1] <= '9'));
+             length++)
             if (matches(pattern + 1, name + length))
                 return true;
         return false;
@@ -294,8 +307,9 @@ static void finish_children(const char *pattern, const struct timespec *since, b
             continue;
         char *path = tool_text("%s/%s", slash == NULL ? "." : folder, entry->d_name);
         struct stat status;
-        if (stat(path, &status) == 0 && (status.st_mtim.tv_sec > since->tv_sec ||
-                                         (status.st_mtim.tv_sec == since->tv_sec && status.st_mtim.tv_nsec >= since->tv_nsec))) {
+        if (stat(path, &status) == 0 &&
+            (status.st_mtim.tv_sec > since->tv_sec ||
+             (status.st_mtim.tv_sec == since->tv_sec && status.st_mtim.tv_nsec >= since->tv_nsec))) {
             finish_file(path, false);
             count++;
         }
@@ -316,8 +330,9 @@ int command_run(int argc, char **argv)
     environment_add("LD_PRELOAD", library, ':');
     if (options.mode->option != NULL) {
         pattern = output_name(&options, command[0]);
-        char *settings = tool_text("mode=%s,out=%s%s%s%s", options.mode->option, pattern, options.children ? ",children=1" : "",
-                                   options.more == NULL ? "" : ",", options.more == NULL ? "" : options.more);
+        char *settings = tool_text("mode=%s,out=%s%s%s%s", options.mode->option, pattern,
+                                   options.children ? ",children=1" : "", options.more == NULL ? "" : ",",
+                                   options.more == NULL ? "" : options.more);
         environment_add("NEBMALLOC", settings, ',');
         free(settings);
     } else if (options.more != NULL) {

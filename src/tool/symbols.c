@@ -1,8 +1,9 @@
 /* symbols.c - see symbols.h.
  *
- * libdw's own search for the scopes at an address walks the whole compilation unit each time, which takes seconds for the
- * frames of a large C++ program. So the functions of a unit are listed once, sorted by address, when the first
- * address in it is looked up, and only the function found is searched for what is inlined in it. */
+ * libdw's own search for the scopes at an address walks the whole compilation unit each time, which takes
+ * seconds for the frames of a large C++ program. So the functions of a unit are listed once, sorted by
+ * address, when the first address in it is looked up, and only the function found is searched for what is
+ * inlined in it. */
 #include "tool/symbols.h"
 
 #include <dwarf.h>
@@ -106,7 +107,8 @@ char *symbol_demangle(const char *name)
     return plain != NULL ? plain : tool_copy(name, strlen(name));
 }
 
-/* ---- a module's file -------------------------------------------------------------------------------------------------- */
+/* ---- a module's file
+ * -------------------------------------------------------------------------------------------------- */
 
 static bool build_id_agrees(Dwfl_Module *module, const struct module *wanted)
 {
@@ -115,7 +117,8 @@ static bool build_id_agrees(Dwfl_Module *module, const struct module *wanted)
     int bytes = dwfl_module_build_id(module, &bits, &address);
     if (wanted->build_id_bytes == 0 || bytes <= 0)
         return true; /* nothing to compare with */
-    return (unsigned)bytes == wanted->build_id_bytes && memcmp(bits, wanted->build_id, wanted->build_id_bytes) == 0;
+    return (unsigned)bytes == wanted->build_id_bytes &&
+           memcmp(bits, wanted->build_id, wanted->build_id_bytes) == 0;
 }
 
 static bool object_report(struct object *object, const struct module *module, const char *path)
@@ -146,7 +149,8 @@ static struct object *object_of(struct symbols *symbols, uint32_t number)
     if (module->path[0] != '/')
         return object; /* [vdso] */
     object->usable = object_report(object, module, module->path);
-    if (!object->usable && module->build_id_bytes > 1) { /* it was updated or removed: a separate file may still be there */
+    if (!object->usable &&
+        module->build_id_bytes > 1) { /* it was updated or removed: a separate file may still be there */
         char hex[sizeof module->build_id * 2 + 1];
         for (unsigned i = 0; i < module->build_id_bytes; i++)
             snprintf(hex + 2 * i, 3, "%02x", module->build_id[i]);
@@ -159,7 +163,8 @@ static struct object *object_of(struct symbols *symbols, uint32_t number)
     return object;
 }
 
-/* ---- functions of a unit -------------------------------------------------------------------------------------------- */
+/* ---- functions of a unit
+ * -------------------------------------------------------------------------------------------- */
 
 static void unit_collect(struct unit *unit, Dwarf_Die *parent, unsigned depth)
 {
@@ -173,7 +178,8 @@ static void unit_collect(struct unit *unit, Dwarf_Die *parent, unsigned depth)
             Dwarf_Addr base, first, last;
             while ((offset = dwarf_ranges(&die, offset, &base, &first, &last)) > 0) {
                 TOOL_ROOM(unit->ranges, unit->range_count, unit->range_room);
-                unit->ranges[unit->range_count++] = (struct function_range){first, last, dwarf_dieoffset(&die)};
+                unit->ranges[unit->range_count++] =
+                    (struct function_range){first, last, dwarf_dieoffset(&die)};
             }
         } else if (depth < INLINE_DEPTH_MAX && (tag == DW_TAG_namespace || tag == DW_TAG_class_type ||
                                                 tag == DW_TAG_structure_type || tag == DW_TAG_module)) {
@@ -249,7 +255,8 @@ static size_t inlined_at(Dwarf_Die *function, Dwarf_Addr address, Dwarf_Die *cha
         return count;
     do {
         int tag = dwarf_tag(&die);
-        if ((tag != DW_TAG_inlined_subroutine && tag != DW_TAG_lexical_block) || dwarf_haspc(&die, address) != 1)
+        if ((tag != DW_TAG_inlined_subroutine && tag != DW_TAG_lexical_block) ||
+            dwarf_haspc(&die, address) != 1)
             continue;
         if (tag == DW_TAG_inlined_subroutine)
             chain[count++] = die;
@@ -259,7 +266,8 @@ static size_t inlined_at(Dwarf_Die *function, Dwarf_Addr address, Dwarf_Die *cha
     return count;
 }
 
-static void add_symbol(struct symbols *symbols, struct resolved *resolved, const char *name, struct symbol symbol)
+static void add_symbol(struct symbols *symbols, struct resolved *resolved, const char *name,
+                       struct symbol symbol)
 {
     char *plain = symbol_demangle(name);
     symbol.function = keep(symbols, plain);
@@ -269,8 +277,8 @@ static void add_symbol(struct symbols *symbols, struct resolved *resolved, const
     resolved->symbols[resolved->count++] = symbol;
 }
 
-static bool resolve_in(struct symbols *symbols, struct object *object, const struct module *module, uint64_t address,
-                       struct resolved *resolved)
+static bool resolve_in(struct symbols *symbols, struct object *object, const struct module *module,
+                       uint64_t address, struct resolved *resolved)
 {
     GElf_Addr at = address + object->bias;
     const char *outer = dwfl_module_addrname(object->module, at);
@@ -279,7 +287,8 @@ static bool resolve_in(struct symbols *symbols, struct object *object, const str
     Dwfl_Line *source = dwfl_module_getsrc(object->module, at);
     if (source != NULL)
         file = dwfl_lineinfo(source, NULL, &line, NULL, NULL, NULL);
-    struct symbol symbol = {.file = file == NULL ? NULL : keep(symbols, file), .line = (uint32_t)line, .module = module->name};
+    struct symbol symbol = {
+        .file = file == NULL ? NULL : keep(symbols, file), .line = (uint32_t)line, .module = module->name};
     Dwarf_Addr bias;
     Dwarf_Die *cu = dwfl_module_addrdie(object->module, at, &bias);
     const struct function_range *range = cu == NULL ? NULL : function_at(unit_of(object, cu), at - bias);
@@ -308,7 +317,8 @@ static bool resolve_in(struct symbols *symbols, struct object *object, const str
 
 static void resolve(struct symbols *symbols, uint32_t number, struct resolved *resolved)
 {
-    static const char *const unknown[FRAME_FIRST] = {"[root]", "[other stacks]", "[deeper frames]", "[damaged]", "[unknown]"};
+    static const char *const unknown[FRAME_FIRST] = {"[root]", "[other stacks]", "[deeper frames]",
+                                                     "[damaged]", "[unknown]"};
     const struct frame *frame = &symbols->model->frames[number];
     struct symbol symbol = {.module = "", .function = "[unknown code]"};
     if (number < FRAME_FIRST) {
@@ -346,7 +356,8 @@ void symbols_complain(const struct symbols *symbols)
     progress_end();
     for (size_t i = 0; i < symbols->model->module_count; i++)
         if (symbols->objects[i].other_build)
-            tool_warn("%s was changed since: its functions are shown as addresses", symbols->model->modules[i].path);
+            tool_warn("%s was changed since: its functions are shown as addresses",
+                      symbols->model->modules[i].path);
 }
 
 const struct symbol *const *symbols_stack(struct symbols *symbols, uint32_t node, size_t *count)
@@ -359,7 +370,8 @@ const struct symbol *const *symbols_stack(struct symbols *symbols, uint32_t node
     }
     while (depth-- > 0) {
         size_t inlined;
-        const struct symbol *list = symbols_of(symbols, symbols->model->nodes[symbols->nodes[depth]].frame, &inlined);
+        const struct symbol *list =
+            symbols_of(symbols, symbols->model->nodes[symbols->nodes[depth]].frame, &inlined);
         while (inlined-- > 0) {
             TOOL_ROOM(symbols->stack, symbols->stack_count, symbols->stack_room);
             symbols->stack[symbols->stack_count++] = &list[inlined];
@@ -371,21 +383,90 @@ const struct symbol *const *symbols_stack(struct symbols *symbols, uint32_t node
 
 bool symbol_passes_on(const char *function)
 {
-    static const char *const whole[] = {
-        "malloc", "calloc", "realloc", "reallocarray", "memalign", "aligned_alloc", "posix_memalign", "valloc", "pvalloc",
-        "strdup", "strndup", "__strdup", "__strndup", "asprintf", "vasprintf", "__vasprintf_internal", "operator new",
-        "operator new[]", "xmalloc", "xcalloc", "xrealloc", "xstrdup", "xstrndup", "xvasprintf", "concat", "g_malloc", "g_malloc0",
-        "g_realloc", "g_strdup", "g_slice_alloc", "g_slice_alloc0", "g_malloc_n", "g_malloc0_n", "zmalloc", "zcalloc", "zrealloc",
-        "ztrymalloc_usable", "zmalloc_usable", "ztrymalloc", "PyMem_Malloc", "PyMem_Calloc", "PyMem_Realloc", "PyObject_Malloc",
-        "PyObject_Calloc", "PyObject_Realloc", "_PyMem_RawMalloc", "_PyMem_RawRealloc", "PyMem_RawMalloc", "PyMem_RawRealloc",
-        "__rust_alloc", "__rust_realloc", "__rdl_alloc", "__rdl_realloc", "sqlite3MemMalloc", "sqlite3Malloc", "sqlite3_malloc",
-        "mallocWithAlarm", "sqlite3DbMallocRaw", "sqlite3DbMallocRawNN", "sqlite3DbMallocZero"};
-    static const char *const beginning[] = {
-        "std::allocator_traits<", "std::allocator<", "__gnu_cxx::new_allocator<", "std::__new_allocator<", "std::_Vector_base<",
-        "__gnu_cxx::__aligned_membuf", "std::__cxx11::basic_string<", "std::vector<", "std::_Rb_tree<", "std::_Hashtable<",
-        "std::__detail::_Hashtable_alloc<", "std::_Deque_base<", "std::make_unique<", "std::make_shared<", "std::__shared_count<",
-        "std::__allocate_guarded<", "std::__cxx11::_List_base<", "alloc::alloc::", "<alloc::alloc::", "alloc::raw_vec::",
-        "alloc::vec::Vec<", "<alloc::vec::Vec<", "hashbrown::raw::", "neb_"};
+    static const char *const whole[] = {"malloc",
+                                        "calloc",
+                                        "realloc",
+                                        "reallocarray",
+                                        "memalign",
+                                        "aligned_alloc",
+                                        "posix_memalign",
+                                        "valloc",
+                                        "pvalloc",
+                                        "strdup",
+                                        "strndup",
+                                        "__strdup",
+                                        "__strndup",
+                                        "asprintf",
+                                        "vasprintf",
+                                        "__vasprintf_internal",
+                                        "operator new",
+                                        "operator new[]",
+                                        "xmalloc",
+                                        "xcalloc",
+                                        "xrealloc",
+                                        "xstrdup",
+                                        "xstrndup",
+                                        "xvasprintf",
+                                        "concat",
+                                        "g_malloc",
+                                        "g_malloc0",
+                                        "g_realloc",
+                                        "g_strdup",
+                                        "g_slice_alloc",
+                                        "g_slice_alloc0",
+                                        "g_malloc_n",
+                                        "g_malloc0_n",
+                                        "zmalloc",
+                                        "zcalloc",
+                                        "zrealloc",
+                                        "ztrymalloc_usable",
+                                        "zmalloc_usable",
+                                        "ztrymalloc",
+                                        "PyMem_Malloc",
+                                        "PyMem_Calloc",
+                                        "PyMem_Realloc",
+                                        "PyObject_Malloc",
+                                        "PyObject_Calloc",
+                                        "PyObject_Realloc",
+                                        "_PyMem_RawMalloc",
+                                        "_PyMem_RawRealloc",
+                                        "PyMem_RawMalloc",
+                                        "PyMem_RawRealloc",
+                                        "__rust_alloc",
+                                        "__rust_realloc",
+                                        "__rdl_alloc",
+                                        "__rdl_realloc",
+                                        "sqlite3MemMalloc",
+                                        "sqlite3Malloc",
+                                        "sqlite3_malloc",
+                                        "mallocWithAlarm",
+                                        "sqlite3DbMallocRaw",
+                                        "sqlite3DbMallocRawNN",
+                                        "sqlite3DbMallocZero"};
+    static const char *const beginning[] = {"std::allocator_traits<",
+                                            "std::allocator<",
+                                            "__gnu_cxx::new_allocator<",
+                                            "std::__new_allocator<",
+                                            "std::_Vector_base<",
+                                            "__gnu_cxx::__aligned_membuf",
+                                            "std::__cxx11::basic_string<",
+                                            "std::vector<",
+                                            "std::_Rb_tree<",
+                                            "std::_Hashtable<",
+                                            "std::__detail::_Hashtable_alloc<",
+                                            "std::_Deque_base<",
+                                            "std::make_unique<",
+                                            "std::make_shared<",
+                                            "std::__shared_count<",
+                                            "std::__allocate_guarded<",
+                                            "std::__cxx11::_List_base<",
+                                            "alloc::alloc::",
+                                            "<alloc::alloc::",
+                                            "alloc::raw_vec::",
+                                            "alloc::vec::Vec<",
+                                            "<alloc::vec::Vec<",
+                                            "hashbrown::raw::",
+                                            "neb_"};
     for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
         if (strcmp(function, whole[i]) == 0)
             return true;

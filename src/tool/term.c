@@ -16,10 +16,12 @@ void term_begin(enum colour_when when)
     term.unicode = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     term.terminal = isatty(STDOUT_FILENO);
     const char *no = getenv("NO_COLOR"), *kind = getenv("TERM");
-    bool wanted = term.terminal && (no == NULL || no[0] == '\0') && (kind == NULL || strcmp(kind, "dumb") != 0);
+    bool wanted =
+        term.terminal && (no == NULL || no[0] == '\0') && (kind == NULL || strcmp(kind, "dumb") != 0);
     term.colour = when == COLOUR_ALWAYS || (when == COLOUR_AUTO && wanted);
     struct winsize size;
-    if (term.terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40 && size.ws_row >= 10) {
+    if (term.terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40 &&
+        size.ws_row >= 10) {
         term.width = size.ws_col;
         term.height = size.ws_row;
     }
@@ -27,7 +29,8 @@ void term_begin(enum colour_when when)
 
 const char *term_on(enum style style)
 {
-    static const char *const escape[STYLE_COUNT] = {"\033[1m", "\033[2m", "\033[32m", "\033[31m", "\033[33m", "\033[36m"};
+    static const char *const escape[STYLE_COUNT] = {"\033[1m",  "\033[2m",  "\033[32m",
+                                                    "\033[31m", "\033[33m", "\033[36m"};
     return term.colour ? escape[style] : "";
 }
 
@@ -42,7 +45,8 @@ const char *term_flame(const char *name)
     static const unsigned char warm[] = {202, 208, 214, 220, 215, 209, 203, 173, 179, 216, 222, 210};
     if (!term.colour)
         return "";
-    snprintf(escape, sizeof escape, "\033[48;5;%u;38;5;16m", warm[tool_hash(name, strlen(name)) % sizeof warm]);
+    snprintf(escape, sizeof escape, "\033[48;5;%u;38;5;16m",
+             warm[tool_hash(name, strlen(name)) % sizeof warm]);
     return escape;
 }
 
@@ -79,7 +83,9 @@ char *term_shorten(const char *text, size_t columns)
     return tool_text("%.*s%s%s", (int)head, text, dots, text + tail);
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------------------------------ */
+/* ---- numbers
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 static struct number scaled(double value, double step, const char *const *units, unsigned count)
 {
@@ -131,16 +137,21 @@ struct number number_count(uint64_t count)
 struct number number_percent(uint64_t part, uint64_t whole)
 {
     struct number number;
-    snprintf(number.text, sizeof number.text, "%.1f %%", whole == 0 ? 0.0 : (double)part * 100 / (double)whole);
+    snprintf(number.text, sizeof number.text, "%.1f %%",
+             whole == 0 ? 0.0 : (double)part * 100 / (double)whole);
     return number;
 }
 
 struct number number_metric(uint64_t value, const char *unit)
 {
-    return unit[0] == 'n' ? number_time(value) : strcmp(unit, "bytes") == 0 ? number_bytes(value) : number_count(value);
+    return unit[0] == 'n'               ? number_time(value)
+           : strcmp(unit, "bytes") == 0 ? number_bytes(value)
+                                        : number_count(value);
 }
 
-/* ---- tables ------------------------------------------------------------------------------------------------------------- */
+/* ---- tables
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 struct grid {
     const struct grid_column *columns;
@@ -170,7 +181,8 @@ static void pad(size_t columns)
     printf("%*s", (int)columns, "");
 }
 
-static void cell_print(const struct grid_column *column, const char *text, size_t width, bool last, const char *on)
+static void cell_print(const struct grid_column *column, const char *text, size_t width, bool last,
+                       const char *on)
 {
     size_t columns = term_columns(text);
     if (column->right && columns < width)
@@ -193,14 +205,17 @@ void grid_print(struct grid *grid)
         used += width[i] + 2;
     size_t left = term.width > used + 20 ? term.width - used : 20;
     for (size_t i = 0; i < grid->count; i++) {
-        cell_print(&grid->columns[i], grid->columns[i].title, width[i], i + 1 == grid->count, term_on(STYLE_DIM));
+        cell_print(&grid->columns[i], grid->columns[i].title, width[i], i + 1 == grid->count,
+                   term_on(STYLE_DIM));
         fputs(i + 1 == grid->count ? "\n" : "  ", stdout);
     }
     for (size_t i = 0; i < grid->cell_count; i++) {
         const struct grid_column *column = &grid->columns[i % grid->count];
         bool last = i % grid->count + 1 == grid->count;
-        char *text = last && term.terminal ? term_shorten(grid->cells[i], left) : tool_copy(grid->cells[i], strlen(grid->cells[i]));
-        cell_print(column, text, width[i % grid->count], last, column->right || last ? term_on(column->style) : "");
+        char *text = last && term.terminal ? term_shorten(grid->cells[i], left)
+                                           : tool_copy(grid->cells[i], strlen(grid->cells[i]));
+        cell_print(column, text, width[i % grid->count], last,
+                   column->right || last ? term_on(column->style) : "");
         fputs(last ? "\n" : "  ", stdout);
         free(text);
         free(grid->cells[i]);

@@ -31,10 +31,10 @@ struct number {
     char text[NUMBER_BYTES];
 };
 
-struct number number_bytes(uint64_t bytes);   /* 12.3 MiB */
-struct number number_count(uint64_t count);   /* 1,234,567 */
-struct number number_time(uint64_t ns);       /* 12.3 ms */
-struct number number_percent(uint64_t part, uint64_t whole); /* 12.3 % */
+struct number number_bytes(uint64_t bytes);                    /* 12.3 MiB */
+struct number number_count(uint64_t count);                    /* 1,234,567 */
+struct number number_time(uint64_t ns);                        /* 12.3 ms */
+struct number number_percent(uint64_t part, uint64_t whole);   /* 12.3 % */
 struct number number_metric(uint64_t value, const char *unit); /* as its unit says: bytes, blocks, ns */
 
 struct grid_column {

@@ -1,10 +1,12 @@
-/* tree.c - `tree`: the calls that led to allocations, indented; `flame`: the same as boxes, as wide as their share. */
+/* tree.c - `tree`: the calls that led to allocations, indented; `flame`: the same as boxes, as wide as their
+ * share. */
 #include "tool/cli.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static void call_json(struct json *json, const struct calls *calls, uint32_t at, enum metric metric, uint64_t least, unsigned depth)
+static void call_json(struct json *json, const struct calls *calls, uint32_t at, enum metric metric,
+                      uint64_t least, unsigned depth)
 {
     const struct call *call = &calls->items[at];
     json_open(json, NULL, '{');
@@ -27,11 +29,14 @@ static void call_json(struct json *json, const struct calls *calls, uint32_t at,
 /* JSON nests two levels a call. */
 enum { JSON_CALLS_MAX = (JSON_DEPTH_MAX - 4) / 2 };
 
-static void tree_json(struct loaded *loaded, const struct calls *calls, const struct arguments *arguments, const char *command)
+static void tree_json(struct loaded *loaded, const struct calls *calls, const struct arguments *arguments,
+                      const char *command)
 {
     struct json json;
-    unsigned depth = arguments->depth > 0 && arguments->depth < JSON_CALLS_MAX ? arguments->depth : JSON_CALLS_MAX;
-    uint64_t least = (uint64_t)((double)calls->items[0].total[arguments->metric] * arguments->min_percent / 100);
+    unsigned depth =
+        arguments->depth > 0 && arguments->depth < JSON_CALLS_MAX ? arguments->depth : JSON_CALLS_MAX;
+    uint64_t least =
+        (uint64_t)((double)calls->items[0].total[arguments->metric] * arguments->min_percent / 100);
     json_begin(&json, &loaded->model, command);
     json_text(&json, "metric", metric_facts[arguments->metric].name);
     json_open(&json, "tree", '[');
@@ -54,7 +59,8 @@ static void print_call(struct printing *printing, uint32_t at, unsigned depth)
     uint64_t whole = calls->items[0].total[printing->metric];
     unsigned shown = 0, left_out = 0;
     uint64_t left_value = 0;
-    for (uint32_t child = calls->items[at].first_child; child != 0; child = calls->items[child].next_sibling) {
+    for (uint32_t child = calls->items[at].first_child; child != 0;
+         child = calls->items[child].next_sibling) {
         const struct call *call = &calls->items[child];
         uint64_t value = call->total[printing->metric];
         if (value <= printing->least || printing->rows == 0 || depth == printing->depth) {
@@ -64,13 +70,18 @@ static void print_call(struct printing *printing, uint32_t at, unsigned depth)
         }
         shown++;
         printing->rows--;
-        /* A call with one child of the same weight is a step on the way: it does not go deeper into the page. */
-        bool branches = call->first_child != 0 && calls->items[call->first_child].total[printing->metric] < value;
+        /* A call with one child of the same weight is a step on the way: it does not go deeper into the page.
+         */
+        bool branches =
+            call->first_child != 0 && calls->items[call->first_child].total[printing->metric] < value;
         char *label = symbol_label(call->symbol);
         size_t used = 20 + term_columns(printing->indent.data);
-        char *text = term.terminal && term.width > used + 10 ? term_shorten(label, term.width - used) : tool_copy(label, strlen(label));
-        printf("%s%10s%s %7s  %s%s%s%s\n", term_on(STYLE_NUMBER), number_metric(value, metric_facts[printing->metric].unit).text,
-               term_off(), number_percent(value, whole).text, term_on(STYLE_DIM), printing->indent.data, term_off(), text);
+        char *text = term.terminal && term.width > used + 10 ? term_shorten(label, term.width - used)
+                                                             : tool_copy(label, strlen(label));
+        printf("%s%10s%s %7s  %s%s%s%s\n", term_on(STYLE_NUMBER),
+               number_metric(value, metric_facts[printing->metric].unit).text, term_off(),
+               number_percent(value, whole).text, term_on(STYLE_DIM), printing->indent.data, term_off(),
+               text);
         free(text);
         free(label);
         size_t bytes = printing->indent.bytes;
@@ -81,7 +92,8 @@ static void print_call(struct printing *printing, uint32_t at, unsigned depth)
         printing->indent.data[bytes] = '\0';
     }
     if (left_out > 0 && shown > 0)
-        printf("%s%10s %7s  %s.. %u more%s\n", term_on(STYLE_DIM), number_metric(left_value, metric_facts[printing->metric].unit).text,
+        printf("%s%10s %7s  %s.. %u more%s\n", term_on(STYLE_DIM),
+               number_metric(left_value, metric_facts[printing->metric].unit).text,
                number_percent(left_value, whole).text, printing->indent.data, left_out, term_off());
 }
 
@@ -99,7 +111,9 @@ int command_tree(const struct arguments *arguments)
         char *what = tool_text("calls by %s", metric_facts[arguments->metric].title);
         print_title(&loaded.model, what);
         free(what);
-        struct printing printing = {.calls = &calls, .metric = arguments->metric, .depth = arguments->depth > 0 ? arguments->depth : 200};
+        struct printing printing = {.calls = &calls,
+                                    .metric = arguments->metric,
+                                    .depth = arguments->depth > 0 ? arguments->depth : 200};
         double percent = arguments->min_percent > 0 ? arguments->min_percent : 1;
         printing.least = (uint64_t)((double)calls.items[0].total[arguments->metric] * percent / 100);
         printing.rows = arguments->limit > 0 ? arguments->limit : term.terminal ? term.height - 4 : 60;
@@ -112,7 +126,9 @@ int command_tree(const struct arguments *arguments)
     return TOOL_OK;
 }
 
-/* ---- flame ----------------------------------------------------------------------------------------------------------- */
+/* ---- flame
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 /* A box on a line of the picture, from column `first` up to `last`. */
 struct box {
@@ -125,12 +141,13 @@ struct picture {
     size_t count, room;
 };
 
-static void flame_boxes(const struct calls *calls, uint32_t at, double first, double columns_per_unit, unsigned depth, unsigned lines,
-                        enum metric metric, struct picture *picture)
+static void flame_boxes(const struct calls *calls, uint32_t at, double first, double columns_per_unit,
+                        unsigned depth, unsigned lines, enum metric metric, struct picture *picture)
 {
     if (depth == lines)
         return;
-    for (uint32_t child = calls->items[at].first_child; child != 0; child = calls->items[child].next_sibling) {
+    for (uint32_t child = calls->items[at].first_child; child != 0;
+         child = calls->items[child].next_sibling) {
         double width = (double)calls->items[child].total[metric] * columns_per_unit;
         unsigned from = (unsigned)(first + 0.5), to = (unsigned)(first + width + 0.5);
         if (to > from) {
@@ -143,7 +160,8 @@ static void flame_boxes(const struct calls *calls, uint32_t at, double first, do
     }
 }
 
-/* The deepest call that has all of its parents' weight: the picture begins there, since what is below says nothing. */
+/* The deepest call that has all of its parents' weight: the picture begins there, since what is below says
+ * nothing. */
 static uint32_t flame_root(const struct calls *calls, enum metric metric)
 {
     uint32_t at = 0;
@@ -175,19 +193,24 @@ int command_flame(const struct arguments *arguments)
     lines = lines < LINES_MAX ? lines : LINES_MAX;
     struct picture picture[LINES_MAX] = {{0}};
     if (whole > 0)
-        flame_boxes(&calls, root, 0, (double)term.width / (double)whole, 0, lines, arguments->metric, picture);
+        flame_boxes(&calls, root, 0, (double)term.width / (double)whole, 0, lines, arguments->metric,
+                    picture);
     if (calls.items[root].symbol != NULL)
-        printf("%sall of it below %s%s\n", term_on(STYLE_DIM), calls.items[root].symbol->function, term_off());
+        printf("%sall of it below %s%s\n", term_on(STYLE_DIM), calls.items[root].symbol->function,
+               term_off());
     for (unsigned line = 0; line < lines && picture[line].count > 0; line++) {
         unsigned column = 0;
         for (size_t i = 0; i < picture[line].count; i++) {
             const struct box *box = &picture[line].boxes[i];
             unsigned width = box->last - box->first - 1; /* the last column is the gap to the next box */
-            char *label = tool_text("%s %s", calls.items[box->call].symbol->function,
-                                    number_percent(calls.items[box->call].total[arguments->metric], whole).text);
+            char *label =
+                tool_text("%s %s", calls.items[box->call].symbol->function,
+                          number_percent(calls.items[box->call].total[arguments->metric], whole).text);
             size_t fits = term_fit(label, width), columns = term_columns(label);
-            printf("%*s%s%.*s", (int)(box->first - column), "", term_flame(calls.items[box->call].symbol->function), (int)fits, label);
-            printf("%*s%s%s", (int)(columns < width ? width - columns : 0), "", term_off(), term.colour ? " " : "|");
+            printf("%*s%s%.*s", (int)(box->first - column), "",
+                   term_flame(calls.items[box->call].symbol->function), (int)fits, label);
+            printf("%*s%s%s", (int)(columns < width ? width - columns : 0), "", term_off(),
+                   term.colour ? " " : "|");
             column = box->last;
             free(label);
         }

@@ -82,7 +82,8 @@ uint64_t tool_hash(const void *bytes, size_t count)
     return tool_mix(hash);
 }
 
-uint32_t table_find(const struct table *table, uint64_t hash, table_same *same, const void *context, const void *key)
+uint32_t table_find(const struct table *table, uint64_t hash, table_same *same, const void *context,
+                    const void *key)
 {
     if (table->slots == NULL)
         return UINT32_MAX;
@@ -156,7 +157,8 @@ static void buffer_reserve(struct buffer *buffer, size_t bytes)
 {
     if (buffer->room - buffer->bytes > bytes)
         return;
-    buffer->room = buffer->room * 2 > buffer->bytes + bytes + 1 ? buffer->room * 2 : buffer->bytes + bytes + 64;
+    buffer->room =
+        buffer->room * 2 > buffer->bytes + bytes + 1 ? buffer->room * 2 : buffer->bytes + bytes + 64;
     buffer->data = tool_resize(buffer->data, buffer->room, 1);
 }
 

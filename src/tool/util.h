@@ -1,7 +1,7 @@
 /* util.h - memory, text and files for the tool: what every other file here stands on.
  *
- * Failure  out of memory ends the tool with a line; tool_die is for errors of use, with the exit status as documented
- * Threads  the tool has one */
+ * Failure  out of memory ends the tool with a line; tool_die is for errors of use, with the exit status as
+ * documented Threads  the tool has one */
 #ifndef NEB_TOOL_UTIL_H
 #define NEB_TOOL_UTIL_H
 
@@ -14,9 +14,9 @@
 /* What `nebmalloc` exits with; `run` passes on what its command exits with. */
 enum tool_status {
     TOOL_OK = 0,
-    TOOL_FAILED = 1,      /* a file that cannot be read or written, a process that does not answer */
-    TOOL_USAGE = 2,       /* unknown command or option, a value out of range */
-    TOOL_CONDITION = 3,   /* diff --fail-on: a condition holds */
+    TOOL_FAILED = 1,       /* a file that cannot be read or written, a process that does not answer */
+    TOOL_USAGE = 2,        /* unknown command or option, a value out of range */
+    TOOL_CONDITION = 3,    /* diff --fail-on: a condition holds */
     TOOL_RUN_FAILED = 125, /* run: the library is not there, no process could be made */
     TOOL_CANNOT_RUN = 126, /* run: CMD is there, but is no program */
     TOOL_NOT_FOUND = 127   /* run: no such CMD */
@@ -40,7 +40,7 @@ void tool_warn(const char *format, ...) TOOL_PRINTF(1, 2);
 #define TOOL_ROOM(array, count, room)                                                                        \
     do {                                                                                                     \
         if ((count) == (room)) {                                                                             \
-            (room) = (room) == 0 ? 16 : (room) * 2;                                                          \
+            (room) = (room) == 0 ? 16 : (room)*2;                                                            \
             (array) = tool_resize((array), (room), sizeof *(array));                                         \
         }                                                                                                    \
     } while (0)
@@ -58,7 +58,7 @@ uint64_t tool_hash(const void *bytes, size_t count);
 struct table {
     struct table_slot {
         uint32_t hash, id_plus_one;
-    } *slots;
+    } * slots;
     size_t mask, count;
 };
 
@@ -66,7 +66,8 @@ struct table {
 typedef bool table_same(const void *context, uint32_t id, const void *key);
 
 /* The id of the key, or UINT32_MAX. */
-uint32_t table_find(const struct table *table, uint64_t hash, table_same *same, const void *context, const void *key);
+uint32_t table_find(const struct table *table, uint64_t hash, table_same *same, const void *context,
+                    const void *key);
 /* The key must not be there yet. */
 void table_add(struct table *table, uint64_t hash, uint32_t id);
 void table_finish(struct table *table);
@@ -91,8 +92,8 @@ void buffer_add(struct buffer *buffer, const void *data, size_t bytes);
 void buffer_print(struct buffer *buffer, const char *format, ...) TOOL_PRINTF(2, 3);
 void buffer_finish(struct buffer *buffer);
 
-/* A file that appears under its name only when it is complete: written beside it, renamed by output_commit. "-" is
- * stdout. */
+/* A file that appears under its name only when it is complete: written beside it, renamed by output_commit.
+ * "-" is stdout. */
 struct output {
     FILE *file;
     char *name, *temporary;

@@ -30,7 +30,9 @@ const struct symbol *view_caller(struct symbols *symbols, uint32_t node)
     return count == 0 ? &none : stack[count - 1];
 }
 
-/* ---- groups ---------------------------------------------------------------------------------------------------------- */
+/* ---- groups
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static bool same_function(const struct symbol *a, const struct symbol *b)
 {
@@ -64,7 +66,8 @@ void groups_sort(struct groups *groups, enum metric metric)
     table_finish(&groups->table); /* its ids are of the old order */
 }
 
-void groups_make(struct groups *groups, const struct model *model, struct symbols *symbols, enum metric metric)
+void groups_make(struct groups *groups, const struct model *model, struct symbols *symbols,
+                 enum metric metric)
 {
     *groups = (struct groups){0};
     for (size_t i = 0; i < model->site_count; i++) {
@@ -97,7 +100,8 @@ void groups_finish(struct groups *groups)
     *groups = (struct groups){0};
 }
 
-/* ---- the tree of calls ------------------------------------------------------------------------------------------------ */
+/* ---- the tree of calls
+ * ------------------------------------------------------------------------------------------------ */
 
 struct call_key {
     uint32_t parent;
@@ -153,7 +157,8 @@ static const struct calls *sort_calls;
 
 static int call_compare(const void *a, const void *b)
 {
-    const struct call *left = &sort_calls->items[*(const uint32_t *)a], *right = &sort_calls->items[*(const uint32_t *)b];
+    const struct call *left = &sort_calls->items[*(const uint32_t *)a],
+                      *right = &sort_calls->items[*(const uint32_t *)b];
     if (left->total[sort_metric] != right->total[sort_metric])
         return left->total[sort_metric] > right->total[sort_metric] ? -1 : 1;
     return strcmp(left->symbol->function, right->symbol->function);
@@ -167,7 +172,8 @@ void calls_sort(struct calls *calls, enum metric metric)
     sort_calls = calls;
     for (size_t i = 0; i < calls->count; i++) {
         size_t count = 0;
-        for (uint32_t child = calls->items[i].first_child; child != 0; child = calls->items[child].next_sibling) {
+        for (uint32_t child = calls->items[i].first_child; child != 0;
+             child = calls->items[child].next_sibling) {
             TOOL_ROOM(children, count, room);
             children[count++] = child;
         }
@@ -188,7 +194,9 @@ void calls_finish(struct calls *calls)
     *calls = (struct calls){0};
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------------------------------------- */
+/* ---- JSON
+ * ----------------------------------------------------------------------------------------------------------------
+ */
 
 static void json_buckets(struct json *json, const char *key, const uint64_t *buckets, unsigned count)
 {
@@ -264,7 +272,10 @@ void json_processes(struct json *json, const struct model *model)
         json_number(json, "pid", process->pid);
         json_number(json, "ppid", process->ppid);
         json_text(json, "mode", modes[process->mode]);
-        json_text(json, "state", process->killed ? "killed" : process->state < 3 ? states[process->state] : "unknown");
+        json_text(json, "state",
+                  process->killed      ? "killed"
+                  : process->state < 3 ? states[process->state]
+                                       : "unknown");
         json_number(json, "start_unix_ns", process->start_unix_ns);
         json_number(json, "end_ns", process->end_ns);
         json_number(json, "file_bytes", process->file_bytes);

@@ -25,7 +25,8 @@ struct groups {
 /* The function that asked for a stack's blocks: the innermost one that is not itself part of an allocator. */
 const struct symbol *view_caller(struct symbols *symbols, uint32_t node);
 /* Gathered, and sorted: most of the metric first. */
-void groups_make(struct groups *groups, const struct model *model, struct symbols *symbols, enum metric metric);
+void groups_make(struct groups *groups, const struct model *model, struct symbols *symbols,
+                 enum metric metric);
 void groups_sort(struct groups *groups, enum metric metric);
 void groups_finish(struct groups *groups);
 /* "function (file:line)", or with the module's name; the caller frees it. */
@@ -35,7 +36,7 @@ const char *path_name(const char *path);
 
 /* The calls that led to allocations, merged by function. Node 0 is the root. */
 struct call {
-    const struct symbol *symbol; /* NULL: the root */
+    const struct symbol *symbol;                /* NULL: the root */
     uint32_t parent, first_child, next_sibling; /* 0: none */
     uint64_t self[METRIC_COUNT_OF], total[METRIC_COUNT_OF];
 };

@@ -1,4 +1,5 @@
-/* web.h - the HTML report around its data; made from web/ when the tool is built, the charts' library inside. */
+/* web.h - the HTML report around its data; made from web/ when the tool is built, the charts' library inside.
+ */
 #ifndef NEB_TOOL_WEB_H
 #define NEB_TOOL_WEB_H
 

@@ -1,5 +1,5 @@
-/* compose.h - writes .nbt files for tests, after src/trace/README.md and without the library's or the tool's code: a mistake that both
- * share would otherwise not be seen. */
+/* compose.h - writes .nbt files for tests, after src/trace/README.md and without the library's or the tool's
+ * code: a mistake that both share would otherwise not be seen. */
 #ifndef NEB_TESTS_TOOL_COMPOSE_H
 #define NEB_TESTS_TOOL_COMPOSE_H
 
@@ -12,7 +12,7 @@
 struct composed {
     uint8_t *data;
     size_t bytes, room;
-    size_t chunk;      /* offset of the chunk that is open */
+    size_t chunk;                     /* offset of the chunk that is open */
     uint64_t last_stack, last_number; /* of the events chunk that is open */
 };
 
@@ -62,7 +62,17 @@ static inline void zigzag(struct composed *file, int64_t value)
 }
 
 /* Offsets of the first page's fields. */
-enum { AT_MAJOR = 8, AT_MINOR = 10, AT_STATE = 16, AT_MODE = 20, AT_PID = 24, AT_FILE_BYTES = 32, AT_START_UNIX = 48, AT_NOW = 64, AT_PEAK_NUMBER = 152 };
+enum {
+    AT_MAJOR = 8,
+    AT_MINOR = 10,
+    AT_STATE = 16,
+    AT_MODE = 20,
+    AT_PID = 24,
+    AT_FILE_BYTES = 32,
+    AT_START_UNIX = 48,
+    AT_NOW = 64,
+    AT_PEAK_NUMBER = 152
+};
 
 static inline struct composed compose(unsigned mode)
 {
@@ -90,7 +100,8 @@ static inline uint32_t crc32c_slowly(const uint8_t *data, size_t bytes)
     return ~crc;
 }
 
-static inline void chunk_begin(struct composed *file, unsigned kind, unsigned lane, uint64_t base, uint64_t time_ns, uint64_t epoch)
+static inline void chunk_begin(struct composed *file, unsigned kind, unsigned lane, uint64_t base,
+                               uint64_t time_ns, uint64_t epoch)
 {
     put_zeros(file, (4096 - file->bytes % 4096) % 4096);
     file->chunk = file->bytes;
@@ -120,7 +131,9 @@ static inline void chunk_end(struct composed *file, bool sealed)
     poke(file, AT_FILE_BYTES, file->bytes, 8);
 }
 
-/* ---- records -------------------------------------------------------------------------------------------------------------- */
+/* ---- records
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 static inline void put_pair(struct composed *file, const char *key, const char *value)
 {
@@ -152,7 +165,8 @@ static inline void put_module(struct composed *file, unsigned number, uint64_t b
     put_record(file, &record);
 }
 
-static inline void put_thread(struct composed *file, unsigned lane, unsigned tid, uint64_t time_ns, const char *name)
+static inline void put_thread(struct composed *file, unsigned lane, unsigned tid, uint64_t time_ns,
+                              const char *name)
 {
     struct composed record = {0};
     varint(&record, 1);
@@ -165,14 +179,17 @@ static inline void put_thread(struct composed *file, unsigned lane, unsigned tid
 }
 
 /* A frame of a stack; `module` from 0 on. */
-static inline void put_stack(struct composed *file, uint64_t id, uint64_t parent, unsigned module, uint64_t address)
+static inline void put_stack(struct composed *file, uint64_t id, uint64_t parent, unsigned module,
+                             uint64_t address)
 {
     varint(file, id - parent);
     varint(file, ((uint64_t)module + 1) << 1);
     varint(file, address);
 }
 
-/* ---- events -------------------------------------------------------------------------------------------------------------- */
+/* ---- events
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 static inline void event_stack(struct composed *file, uint64_t stack)
 {
@@ -220,7 +237,8 @@ static inline void event_free_remote(struct composed *file, unsigned lane, uint6
     file->last_number = number;
 }
 
-static inline void event_realloc(struct composed *file, uint64_t age, uint64_t stack, uint64_t size, bool moved)
+static inline void event_realloc(struct composed *file, uint64_t age, uint64_t stack, uint64_t size,
+                                 bool moved)
 {
     event(file, 3, 2);
     varint(file, age - 1);
@@ -228,14 +246,39 @@ static inline void event_realloc(struct composed *file, uint64_t age, uint64_t s
     varint(file, size << 1 | moved);
 }
 
-/* ---- sites ----------------------------------------------------------------------------------------------------------------- */
+/* ---- sites
+ * -----------------------------------------------------------------------------------------------------------------
+ */
 
 /* The 64-bit fields of a site from offset 8 on, in order. */
-enum site_field { SITE_ALLOCS, SITE_BYTES, SITE_FREES, SITE_FREED_BYTES, SITE_LIVE_BLOCKS_MAX, SITE_LIVE_BYTES_MAX, SITE_PEAK_BLOCKS, SITE_PEAK_BYTES, SITE_PEAK,
-                  SITE_SIZE_MAX, SITE_REALLOCS, SITE_REALLOCS_MOVED, SITE_FREES_REMOTE, SITE_FREES_AT_ONCE, SITE_LIFE_NS, SITE_USABLE_BYTES, SITE_WEIGHTED_ALLOCS,
-                  SITE_WEIGHTED_BYTES, SITE_WEIGHTED_FREES, SITE_WEIGHTED_FREED_BYTES, SITE_FIRST_NS, SITE_LAST_NS, SITE_FIELDS };
+enum site_field {
+    SITE_ALLOCS,
+    SITE_BYTES,
+    SITE_FREES,
+    SITE_FREED_BYTES,
+    SITE_LIVE_BLOCKS_MAX,
+    SITE_LIVE_BYTES_MAX,
+    SITE_PEAK_BLOCKS,
+    SITE_PEAK_BYTES,
+    SITE_PEAK,
+    SITE_SIZE_MAX,
+    SITE_REALLOCS,
+    SITE_REALLOCS_MOVED,
+    SITE_FREES_REMOTE,
+    SITE_FREES_AT_ONCE,
+    SITE_LIFE_NS,
+    SITE_USABLE_BYTES,
+    SITE_WEIGHTED_ALLOCS,
+    SITE_WEIGHTED_BYTES,
+    SITE_WEIGHTED_FREES,
+    SITE_WEIGHTED_FREED_BYTES,
+    SITE_FIRST_NS,
+    SITE_LAST_NS,
+    SITE_FIELDS
+};
 
-static inline void put_site(struct composed *file, uint32_t stack, const uint64_t fields[SITE_FIELDS], unsigned age, unsigned size)
+static inline void put_site(struct composed *file, uint32_t stack, const uint64_t fields[SITE_FIELDS],
+                            unsigned age, unsigned size)
 {
     size_t start = file->bytes;
     put_fixed(file, stack, 4);
@@ -247,7 +290,8 @@ static inline void put_site(struct composed *file, uint32_t stack, const uint64_
     poke(file, start + 8 + 8 * SITE_FIELDS + 128 + 4 * (size_t)size, fields[SITE_ALLOCS], 4);
 }
 
-/* ---- two files that several tests look at ------------------------------------------------------------------------------ */
+/* ---- two files that several tests look at
+ * ------------------------------------------------------------------------------ */
 
 static inline void put_head(struct composed *file, const char *mode, const char *exe)
 {
@@ -262,7 +306,8 @@ static inline void put_head(struct composed *file, const char *mode, const char 
     put_module(file, 0, 0x400000, exe);
     put_module(file, 1, 0x7f0000000000, "/nowhere/libmissing.so.1");
     chunk_end(file, true);
-    chunk_begin(file, 4, 0, 16, 0, 0); /* main > work > make (16, 17, 18); main > idle (19); main > work > make > deeper (20) */
+    chunk_begin(file, 4, 0, 16, 0,
+                0); /* main > work > make (16, 17, 18); main > idle (19); main > work > make > deeper (20) */
     put_stack(file, 16, 0, 1, 0x1010);
     put_stack(file, 17, 16, 1, 0x2020);
     put_stack(file, 18, 17, 1, 0x3030);
@@ -284,7 +329,8 @@ static inline void put_head(struct composed *file, const char *mode, const char 
     chunk_end(file, true);
 }
 
-/* Three stacks: 10 blocks of 100 bytes, 4 of them live; 1000 of 16, freed at once; one of 5000, live. The peak was 5700. */
+/* Three stacks: 10 blocks of 100 bytes, 4 of them live; 1000 of 16, freed at once; one of 5000, live. The
+ * peak was 5700. */
 static inline struct composed compose_profile(const char *exe)
 {
     struct composed file = compose(2);
@@ -296,9 +342,15 @@ static inline struct composed compose_profile(const char *exe)
     put_thread(&file, 1, 4243, 1000, "worker");
     chunk_end(&file, true);
     chunk_begin(&file, 6, 0, 0, 0, 0);
-    put_site(&file, 18, (const uint64_t[SITE_FIELDS]){10, 1000, 6, 600, 7, 700, 7, 700, 9, 100, 2, 1, 3, 1, 6000, 1120, 0, 0, 0, 0, 5, 500}, 3, 6);
-    put_site(&file, 19, (const uint64_t[SITE_FIELDS]){1000, 16000, 1000, 16000, 1, 16, 1, 16, 8, 16, 0, 0, 0, 1000, 1000, 16000, 0, 0, 0, 0, 9, 900}, 0, 4);
-    put_site(&file, 20, (const uint64_t[SITE_FIELDS]){1, 5000, 0, 0, 1, 5000, 0, 0, 3, 5000, 0, 0, 0, 0, 0, 5120, 0, 0, 0, 0, 10, 10}, 0, 12);
+    put_site(&file, 18, (const uint64_t[SITE_FIELDS]){10, 1000, 6, 600,  7,    700, 7, 700, 9, 100, 2,
+                                                      1,  3,    1, 6000, 1120, 0,   0, 0,   0, 5,   500},
+             3, 6);
+    put_site(&file, 19, (const uint64_t[SITE_FIELDS]){1000, 16000, 1000, 16000, 1,     16, 1, 16, 8, 16, 0,
+                                                      0,    0,     1000, 1000,  16000, 0,  0, 0,  0, 9,  900},
+             0, 4);
+    put_site(&file, 20, (const uint64_t[SITE_FIELDS]){1, 5000, 0, 0, 1,    5000, 0, 0, 3, 5000, 0,
+                                                      0, 0,    0, 0, 5120, 0,    0, 0, 0, 10,   10},
+             0, 12);
     put_zeros(&file, 512);
     chunk_end(&file, false);
     chunk_begin(&file, 8, 0, 0, 49000000, 0);
@@ -334,30 +386,30 @@ static inline struct composed compose_trace(const char *exe)
     put_thread(&file, 1, 4243, 1000, "worker");
     chunk_end(&file, true);
     chunk_begin(&file, 5, 1, 0, 2000, 1);
-    event_alloc(&file, 19, 50);      /* 1.0 */
-    event_free_remote(&file, 0, 2);  /* waits for lane 0 */
-    event_free(&file, 1);            /* 1.0 */
+    event_alloc(&file, 19, 50);     /* 1.0 */
+    event_free_remote(&file, 0, 2); /* waits for lane 0 */
+    event_free(&file, 1);           /* 1.0 */
     chunk_end(&file, true);
     chunk_begin(&file, 5, 0, 0, 1000, 1);
-    event_alloc(&file, 18, 100);     /* 0.0 */
-    event_alloc_again(&file, 18);    /* 0.1: 100 again */
+    event_alloc(&file, 18, 100);  /* 0.0 */
+    event_alloc_again(&file, 18); /* 0.1: 100 again */
     chunk_end(&file, true);
     chunk_begin(&file, 5, 0, 2, 3000, 1);
-    event_alloc(&file, 20, 1000);    /* 0.2: freed by lane 1 */
+    event_alloc(&file, 20, 1000); /* 0.2: freed by lane 1 */
     event_stamp(&file, 1, 500);
-    event_free(&file, 2);            /* 0.1 */
+    event_free(&file, 2);                   /* 0.1 */
     event_realloc(&file, 3, 18, 300, true); /* 0.0 -> 0.3 */
-    event(&file, 3, 4);              /* 0.4: aligned */
+    event(&file, 3, 4);                     /* 0.4: aligned */
     event_stack(&file, 18);
     varint(&file, 64);
     varint(&file, 6);
-    event(&file, 3, 5);              /* failed */
+    event(&file, 3, 5); /* failed */
     event_stack(&file, 19);
     varint(&file, UINT64_C(1) << 60);
-    event(&file, 3, 6);              /* dropped */
+    event(&file, 3, 6); /* dropped */
     varint(&file, 2);
-    event_free(&file, 1);            /* 0.4 */
-    event_free(&file, 1);            /* again: not live */
+    event_free(&file, 1); /* 0.4 */
+    event_free(&file, 1); /* again: not live */
     chunk_end(&file, false);
     return file;
 }

@@ -1,5 +1,5 @@
-/* composer profile|trace|symbols|many OUT - writes a composed file, whose frames are functions of this program: so that the tool's symbols
- * can be checked without the library.
+/* composer profile|trace|symbols|many OUT - writes a composed file, whose frames are functions of this
+ * program: so that the tool's symbols can be checked without the library.
  *
  * "many N": a trace of N events on four lanes, for measuring the reader. */
 #include "tests/tool/compose.h"
@@ -41,9 +41,12 @@ static struct composed compose_many(const char *exe, uint64_t events)
                         event_alloc_again(&file, stack);
                     live[lane][(*count)++] = number[lane]++;
                 } else {
-                    size_t back = next_random() % (1 + (next_random() % 10 == 0 ? *count - 1 : (*count - 1) / 100)), which = *count - 1 - back;
+                    size_t back = next_random() %
+                                  (1 + (next_random() % 10 == 0 ? *count - 1 : (*count - 1) / 100)),
+                           which = *count - 1 - back;
                     event_free(&file, number[lane] - live[lane][which]);
-                    memmove(&live[lane][which], &live[lane][which + 1], (*count - 1 - which) * sizeof live[lane][0]);
+                    memmove(&live[lane][which], &live[lane][which + 1],
+                            (*count - 1 - which) * sizeof live[lane][0]);
                     (*count)--;
                 }
                 if (i % 256 == 255)
@@ -57,7 +60,8 @@ static struct composed compose_many(const char *exe, uint64_t events)
     return file;
 }
 
-/* ---- functions to find again ------------------------------------------------------------------------------------------ */
+/* ---- functions to find again
+ * ------------------------------------------------------------------------------------------ */
 
 static uintptr_t at_plain, at_inlined;
 

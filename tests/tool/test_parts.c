@@ -197,7 +197,9 @@ START_TEST(a_damaged_file_is_not_packed)
 }
 END_TEST
 
-UNIT_MAIN("tool: parts", HOLDS(json_texts_are_valid_whatever_they_hold), HOLDS(numbers_are_short_and_have_units), HOLDS(long_texts_lose_their_middle),
+UNIT_MAIN("tool: parts", HOLDS(json_texts_are_valid_whatever_they_hold),
+          HOLDS(numbers_are_short_and_have_units), HOLDS(long_texts_lose_their_middle),
           HOLDS(each_string_has_one_number), HOLDS(names_of_cpp_and_rust_are_shown_as_they_are_written),
-          HOLDS(functions_that_only_pass_a_request_on_are_known), HOLDS(a_packed_file_says_the_same_and_is_smaller),
+          HOLDS(functions_that_only_pass_a_request_on_are_known),
+          HOLDS(a_packed_file_says_the_same_and_is_smaller),
           HOLDS(a_packed_file_that_is_damaged_loses_one_chunk), HOLDS(a_damaged_file_is_not_packed))
