@@ -7,6 +7,7 @@
  * is needed: the preloaded library must not depend on it. */
 #define _GNU_SOURCE
 #include "front/alloc.h"
+#include "front/traced.h"
 #include "os/env.h"
 #include <dlfcn.h>
 
@@ -70,8 +71,42 @@ static NEB_COLD void *new_nothrow_slow(size_t size, size_t alignment, const void
     return plain != NULL ? plain(size, nothrow) : aligned != NULL ? aligned(size, alignment, nothrow) : NULL;
 }
 
+NEB_INLINE void *new_aligned(size_t size, size_t alignment)
+{
+    return call_is_traced() ? neb_traced_new(size, alignment, new_slow) : new_slow(size, alignment);
+}
+
+/* What the C++ library's form leads to in the end is the throwing form above, which records. */
+NEB_INLINE void *new_nothrow(size_t size, size_t alignment, const void *nothrow)
+{
+    if (call_is_traced()) {
+        void *block = neb_traced_new(size, alignment, neb_allocate);
+        if (NEB_LIKELY(block != NULL))
+            return block;
+    }
+    return new_nothrow_slow(size, alignment, nothrow);
+}
+
+NEB_INLINE void delete_plain(void *p)
+{
+    if (call_is_traced())
+        neb_traced_free(p);
+    else
+        neb_free(p);
+}
+
+NEB_INLINE void delete_sized(void *p, size_t size)
+{
+    if (call_is_traced())
+        neb_traced_free_sized(p, size, "operator delete");
+    else
+        neb_free_sized(p, size, "operator delete");
+}
+
 NEB_INLINE void *new_plain(size_t size)
 {
+    if (call_is_traced())
+        return neb_traced_new(size, 16, new_slow);
     if (NEB_UNLIKELY(size > FAST_MAX || POLICY_EVERY_CALL_SLOW))
         return new_slow(size, 16);
     void *block = bin_pop(heap_current()->bin_by_step[(size + 15) >> STEP_SHIFT]);
@@ -93,17 +128,17 @@ NEB_INLINE void *new_plain(size_t size)
 /* new(size), new(size, nothrow), new(size, align), new(size, align, nothrow) */
 PAIR(void *, _Znwm, _Znam, (size_t size), return new_plain(size))
 PAIR(void *, _ZnwmRKSt9nothrow_t, _ZnamRKSt9nothrow_t, (size_t size, const void *nothrow),
-     return new_nothrow_slow(size, 16, nothrow))
-PAIR(void *, _ZnwmSt11align_val_t, _ZnamSt11align_val_t, (size_t size, size_t alignment), return new_slow(size, alignment))
+     return new_nothrow(size, 16, nothrow))
+PAIR(void *, _ZnwmSt11align_val_t, _ZnamSt11align_val_t, (size_t size, size_t alignment), return new_aligned(size, alignment))
 PAIR(void *, _ZnwmSt11align_val_tRKSt9nothrow_t, _ZnamSt11align_val_tRKSt9nothrow_t,
-     (size_t size, size_t alignment, const void *nothrow), return new_nothrow_slow(size, alignment, nothrow))
+     (size_t size, size_t alignment, const void *nothrow), return new_nothrow(size, alignment, nothrow))
 
 /* delete(p), (p, nothrow), (p, size), (p, align), (p, align, nothrow), (p, size, align) */
-PAIR(void, _ZdlPv, _ZdaPv, (void *p), neb_free(p))
-PAIR(void, _ZdlPvRKSt9nothrow_t, _ZdaPvRKSt9nothrow_t, (void *p, const void *nothrow), (void)nothrow; neb_free(p))
-PAIR(void, _ZdlPvm, _ZdaPvm, (void *p, size_t size), neb_free_sized(p, size, "operator delete"))
-PAIR(void, _ZdlPvSt11align_val_t, _ZdaPvSt11align_val_t, (void *p, size_t alignment), (void)alignment; neb_free(p))
+PAIR(void, _ZdlPv, _ZdaPv, (void *p), delete_plain(p))
+PAIR(void, _ZdlPvRKSt9nothrow_t, _ZdaPvRKSt9nothrow_t, (void *p, const void *nothrow), (void)nothrow; delete_plain(p))
+PAIR(void, _ZdlPvm, _ZdaPvm, (void *p, size_t size), delete_sized(p, size))
+PAIR(void, _ZdlPvSt11align_val_t, _ZdaPvSt11align_val_t, (void *p, size_t alignment), (void)alignment; delete_plain(p))
 PAIR(void, _ZdlPvSt11align_val_tRKSt9nothrow_t, _ZdaPvSt11align_val_tRKSt9nothrow_t,
-     (void *p, size_t alignment, const void *nothrow), (void)alignment; (void)nothrow; neb_free(p))
+     (void *p, size_t alignment, const void *nothrow), (void)alignment; (void)nothrow; delete_plain(p))
 PAIR(void, _ZdlPvmSt11align_val_t, _ZdaPvmSt11align_val_t, (void *p, size_t size, size_t alignment),
-     (void)alignment; neb_free_sized(p, size, "operator delete"))
+     (void)alignment; delete_sized(p, size))

@@ -1,10 +1,12 @@
 /* malloc.c - the names of C: what programs call instead of the system's.
  *
  * Semantics are glibc's where the standard leaves room: malloc(0) is a block, realloc(p, 0) frees, requests above
- * PTRDIFF_MAX fail with ENOMEM, free keeps errno. */
+ * PTRDIFF_MAX fail with ENOMEM, free keeps errno. While a mode records, a call goes on in front/traced.c, by a jump: the
+ * caller's stack begins there with the program's own return address. */
 #include "base/bits.h"
 #include "front/alloc.h"
 #include "front/init.h"
+#include "front/traced.h"
 #include "interpose/exports.h"
 #include "os/vm.h"
 #include <errno.h>
@@ -24,36 +26,49 @@ __attribute__((destructor)) static void library_end(void)
 
 NEB_EXPORT void *malloc(size_t size)
 {
+    if (call_is_traced())
+        return neb_traced_malloc(size);
     return neb_malloc(size);
 }
 
 NEB_EXPORT void free(void *p)
 {
-    neb_free(p);
+    if (call_is_traced())
+        neb_traced_free(p);
+    else
+        neb_free(p);
 }
 
 NEB_EXPORT void cfree(void *p)
 {
-    neb_free(p);
+    if (call_is_traced())
+        neb_traced_free(p);
+    else
+        neb_free(p);
 }
 
 NEB_EXPORT void *calloc(size_t count, size_t size)
 {
-    return neb_calloc(count, size);
+    return call_is_traced() ? neb_traced_calloc(count, size) : neb_calloc(count, size);
 }
 
 NEB_EXPORT void *realloc(void *p, size_t size)
 {
-    return neb_realloc(p, size);
+    return call_is_traced() ? neb_traced_realloc(p, size) : neb_realloc(p, size);
 }
 
 NEB_EXPORT void *reallocarray(void *p, size_t count, size_t size)
 {
-    return neb_reallocarray(p, count, size);
+    return call_is_traced() ? neb_traced_reallocarray(p, count, size) : neb_reallocarray(p, count, size);
+}
+
+NEB_INLINE void *memalign_plain(size_t alignment, size_t size)
+{
+    return call_is_traced() ? neb_traced_memalign(alignment, size) : neb_memalign(alignment, size);
 }
 
 /* glibc rounds an odd alignment up to a power of two, and refuses only what has none. */
-static void *memalign_rounded(size_t alignment, size_t size)
+NEB_INLINE void *memalign_rounded(size_t alignment, size_t size)
 {
     if (alignment > SIZE_MAX / 2 + 1) {
         errno = EINVAL;
@@ -61,7 +76,7 @@ static void *memalign_rounded(size_t alignment, size_t size)
     }
     if (!bits_is_power_of_two(alignment))
         alignment = alignment == 0 ? 1 : (size_t)1 << bits_log2_ceil(alignment);
-    return neb_memalign(alignment, size);
+    return memalign_plain(alignment, size);
 }
 
 NEB_EXPORT void *memalign(size_t alignment, size_t size)
@@ -78,6 +93,8 @@ NEB_EXPORT int posix_memalign(void **result, size_t alignment, size_t size)
 {
     if (alignment % sizeof(void *) != 0 || !bits_is_power_of_two(alignment))
         return EINVAL;
+    if (call_is_traced())
+        return neb_traced_posix_memalign(result, alignment, size);
     int saved = errno;
     void *block = neb_memalign(alignment, size);
     errno = saved;
@@ -89,7 +106,7 @@ NEB_EXPORT int posix_memalign(void **result, size_t alignment, size_t size)
 
 NEB_EXPORT void *valloc(size_t size)
 {
-    return neb_memalign(neb_vm_page_size(), size);
+    return memalign_plain(neb_vm_page_size(), size);
 }
 
 NEB_EXPORT void *pvalloc(size_t size)
@@ -99,7 +116,7 @@ NEB_EXPORT void *pvalloc(size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return neb_memalign(page, size_align_up(size, page));
+    return memalign_plain(page, size_align_up(size, page));
 }
 
 NEB_EXPORT size_t malloc_usable_size(void *p)
@@ -109,11 +126,17 @@ NEB_EXPORT size_t malloc_usable_size(void *p)
 
 NEB_EXPORT void free_sized(void *p, size_t size)
 {
-    neb_free_sized(p, size, "free_sized");
+    if (call_is_traced())
+        neb_traced_free_sized(p, size, "free_sized");
+    else
+        neb_free_sized(p, size, "free_sized");
 }
 
 NEB_EXPORT void free_aligned_sized(void *p, size_t alignment, size_t size)
 {
     (void)alignment;
-    neb_free_sized(p, size, "free_aligned_sized");
+    if (call_is_traced())
+        neb_traced_free_sized(p, size, "free_aligned_sized");
+    else
+        neb_free_sized(p, size, "free_aligned_sized");
 }

@@ -2,6 +2,7 @@
 #include "front/alloc.h"
 
 #include "front/loader.h"
+#include "front/recorder.h"
 #include "front/region.h"
 #include "front/scope.h"
 #include "heap/fault.h"
@@ -34,6 +35,8 @@ static void *small_alloc(unsigned class_index)
     void *block = pool_pop(heap, class_index);
     neb_heap_tick(heap);
     neb_heap_leave(heap);
+    if (POLICY_TRACE)
+        neb_recorder_look();
     return block;
 }
 
@@ -46,6 +49,8 @@ static void large_tick(void)
         neb_huge_decay(now, decay);
         (void)neb_chunk_decay(now, decay);
     }
+    if (POLICY_TRACE)
+        neb_recorder_look();
 }
 
 static void *large_alloc(size_t size, size_t alignment, bool *zeroed)
@@ -200,6 +205,8 @@ static void pool_free(void *p, const char *call)
     neb_pool_give(heap, p, call);
     neb_heap_tick(heap);
     neb_heap_leave(heap);
+    if (POLICY_TRACE)
+        neb_recorder_look();
 }
 
 static void free_from(void *p, const char *call)

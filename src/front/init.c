@@ -5,12 +5,14 @@
 #include "front/init.h"
 
 #include "front/config.h"
+#include "front/recorder.h"
 #include "front/stats.h"
 #include "heap/large.h"
 #include "heap/upkeep.h"
 #include "os/env.h"
 #include "os/lock.h"
 #include "os/thread.h"
+#include "policy/policy.h"
 
 static bool is_initialised; /* written before there are threads */
 static uint64_t options[OPTION_COUNT];
@@ -40,19 +42,38 @@ static void options_apply(void)
         report_descriptor = neb_os_keep_descriptor(2);
 }
 
+static void child_begin(void)
+{
+    neb_locks_reset_all();
+    if (POLICY_TRACE)
+        neb_recorder_child();
+}
+
+static void recording_apply(const char *text)
+{
+    if (POLICY_TRACE)
+        neb_recorder_init(text, options);
+    else if (options[OPTION_mode] != 0)
+        neb_os_complain("NEBMALLOC: mode: this library does not record; libnebmalloc-profile.so does");
+}
+
 void neb_init(char *const *environment)
 {
     if (is_initialised)
         return;
     is_initialised = true;
+    const char *text = neb_env_value(environment, "NEBMALLOC");
     neb_heap_watch_threads(true);
-    neb_thread_at_fork(neb_locks_take_all, neb_locks_give_all, neb_locks_reset_all);
-    neb_config_parse(neb_env_value(environment, "NEBMALLOC"), options);
+    neb_thread_at_fork(neb_locks_take_all, neb_locks_give_all, child_begin);
+    neb_config_parse(text, options);
     options_apply();
+    recording_apply(text);
 }
 
 void neb_exit(void)
 {
     if (options[OPTION_stats] != 0)
         neb_stats_print(report_descriptor);
+    if (POLICY_TRACE)
+        neb_recorder_exit();
 }

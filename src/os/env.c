@@ -49,6 +49,60 @@ void neb_os_complain(const char *what)
     neb_os_write(STDERR_FILENO, text.data, text.length);
 }
 
+/* The few that files really give; strerror would allocate. */
+static const char *error_text(int error)
+{
+    switch (error) {
+    case ENOSPC:
+        return "no space left on the disk";
+    case EDQUOT:
+        return "the disk quota is used up";
+    case EFBIG:
+        return "the file size limit (ulimit -f) is reached";
+    case EACCES:
+    case EPERM:
+        return "permission denied";
+    case ENOENT:
+    case ENOTDIR:
+        return "there is no such folder";
+    case EROFS:
+        return "the file system is read-only";
+    case EMFILE:
+    case ENFILE:
+        return "too many open files";
+    case ENAMETOOLONG:
+        return "the name is too long";
+    case EEXIST:
+        return "it exists and cannot be replaced";
+    case EISDIR:
+        return "it is a folder";
+    case ENOMEM:
+        return "no memory to map it";
+    case EBADF:
+        return "it was removed or replaced";
+    case EIO:
+        return "input/output error";
+    default:
+        return NULL;
+    }
+}
+
+void neb_os_complain_file(const char *path, int error, const char *and)
+{
+    char buffer[1536];
+    struct text text = neb_text_in(buffer, sizeof buffer);
+    const char *meaning = error_text(error);
+    neb_text_string(&text, "nebmalloc: ");
+    neb_text_string(&text, path);
+    neb_text_string(&text, ": ");
+    neb_text_string(&text, meaning != NULL ? meaning : "error ");
+    if (meaning == NULL)
+        neb_text_decimal(&text, (uint64_t)error);
+    neb_text_string(&text, and);
+    neb_text_end_line(&text);
+    neb_os_write(STDERR_FILENO, text.data, text.length);
+}
+
 int neb_os_keep_descriptor(int descriptor)
 {
     enum { HIGH = 200 }; /* shells hand out 10 and up, programs count from 3 */

@@ -18,7 +18,7 @@ struct lock neb_locks[LOCK_COUNT];
 
 static _Thread_local bool holds_all __attribute__((tls_model("initial-exec")));
 
-static void pause_briefly(void)
+void neb_lock_pause(void)
 {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
@@ -41,7 +41,7 @@ static NEB_COLD void lock_take_slow(struct lock *lock)
     for (int i = 0; i < SPINS; i++) {
         if (atomic_load_explicit(&lock->state, memory_order_relaxed) == FREE && neb_lock_try(lock))
             return;
-        pause_briefly();
+        neb_lock_pause();
     }
     while (atomic_exchange_explicit(&lock->state, CONTENDED, memory_order_acquire) != FREE) { /* L1 */
         /* Refused (seccomp) or woken by chance: both end in another look. */

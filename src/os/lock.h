@@ -18,6 +18,11 @@ enum lock_rank {
     LOCK_CHUNK,       /* granules of all chunks */
     LOCK_HUGE,        /* table of huge blocks, kept mappings */
     LOCK_PAGE_MAP,    /* growth of the page map */
+    LOCK_TRACE_SHARED, /* the lane of threads that have none of their own any more */
+    LOCK_TRACE_LANES, /* which thread writes which lane; records of threads, marks, sites that are begun */
+    LOCK_TRACE_BLOCKS, /* arrays of blocks' records */
+    LOCK_TRACE_DEPOT, /* new call stacks and modules */
+    LOCK_TRACE_FILE,  /* the end of the file that is written */
     LOCK_META,        /* memory for metadata */
     LOCK_COUNT
 };
@@ -29,6 +34,8 @@ struct lock {
 /* All locks there are, by rank. */
 extern struct lock neb_locks[LOCK_COUNT];
 
+/* A moment for whoever waits in a loop. */
+void neb_lock_pause(void);
 void neb_lock_take(struct lock *lock);
 bool neb_lock_try(struct lock *lock);
 void neb_lock_give(struct lock *lock);

@@ -14,7 +14,7 @@
 static pthread_key_t key;
 static bool key_exists; /* written in the constructor, before there are threads */
 static void (*exit_hook)(void);
-static _Atomic(void (*)(void)) early_hook;
+static _Atomic(void (*)(void)) early_hook, late_hook;
 static char rounds[2];
 
 static void hooks_run(void)
@@ -23,6 +23,9 @@ static void hooks_run(void)
     if (early != NULL)
         early();
     exit_hook();
+    void (*late)(void) = atomic_load_explicit(&late_hook, memory_order_relaxed);
+    if (late != NULL)
+        late();
 }
 
 static void round_end(void *value)
@@ -42,6 +45,11 @@ bool neb_thread_watch_init(void (*hook)(void))
 void neb_thread_watch_also(void (*hook)(void))
 {
     atomic_store_explicit(&early_hook, hook, memory_order_relaxed);
+}
+
+void neb_thread_watch_last(void (*hook)(void))
+{
+    atomic_store_explicit(&late_hook, hook, memory_order_relaxed);
 }
 
 bool neb_thread_watch(void)

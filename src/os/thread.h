@@ -11,6 +11,8 @@ bool neb_thread_watch_init(void (*hook)(void));
 bool neb_thread_watch(void);
 /* One more hook, which runs right before that one; any time, the last one counts. */
 void neb_thread_watch_also(void (*hook)(void));
+/* And one that runs right after it. */
+void neb_thread_watch_last(void (*hook)(void));
 /* Once, from a constructor. */
 void neb_thread_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 

@@ -2,6 +2,7 @@
 enum {
     POLICY_FREE_EXACT = 1,
     POLICY_FILL = 1,
-    POLICY_COUNT = 1
+    POLICY_COUNT = 1,
+    POLICY_TRACE = 0
 };
 #define POLICY_NAME "checked"

@@ -2,6 +2,7 @@
 enum {
     POLICY_FREE_EXACT = 0, /* each free is checked against the slab's bitmap at once, not at the next flush */
     POLICY_FILL = 0,       /* fresh blocks are filled with 0xA5, freed ones with 0x5A */
-    POLICY_COUNT = 0       /* every call is counted, not only the slow ones */
+    POLICY_COUNT = 0,      /* every call is counted, not only the slow ones */
+    POLICY_TRACE = 0       /* calls can be recorded with their stacks (trace/) */
 };
 #define POLICY_NAME "release"

@@ -111,4 +111,25 @@ enum {
 
 #define META_REGION_BYTES ((size_t)256 << 10)
 
+/* ---- recording (the profile variant) ----------------------------------------------------------------------------- */
+
+enum {
+    /* Frames of all call stacks together: 24 bytes each and 8 in the table, 32 MiB at most. clang needs some 200,000. */
+    DEPOT_NODES_MAX = 1 << 20,
+    SITES_MAX = 1 << 16,     /* call stacks that allocate, 512 bytes each in the file: 32 MiB at most */
+    STACK_FRAMES_MAX = 128,  /* the largest depth that can be asked for */
+    STACK_DEPTH_DEFAULT = 64, /* as in heaptrack */
+    STACK_CACHE_SLOTS = 256, /* call stacks that a thread remembers whole, 8 KiB each, made as they are needed */
+    LANE_CHUNK_BYTES_FIRST = 4096, /* a lane's first chunk: thousands of threads write a little each */
+    LANE_CHUNK_BYTES_MAX = 262144,
+    STACKS_CHUNK_BYTES_FIRST = 16384,
+    STACKS_CHUNK_BYTES = 65536,
+    SITES_CHUNK_BYTES = 65536,
+    TIMELINE_BYTES = 65536, /* 1,023 points: what a plot can show */
+    LANES_MAX = 65535,      /* a block's record has 16 bits for its lane */
+    PULSE_EVENTS = 256,     /* events of a lane between two looks at the clock, and two epochs */
+    WORKER_MS = 10          /* between two looks at the control channel */
+};
+#define SAMPLE_BYTES_DEFAULT ((uint64_t)512 << 10)
+
 #endif

@@ -179,7 +179,7 @@ struct nbt_site {
     uint64_t frees_at_once; /* freed before the thread allocated again */
     uint64_t life_ns;       /* sum over the frees, to some 17 ms each */
     uint64_t usable_bytes;  /* as bytes, but of blocks as they are: usable_bytes - bytes is slack */
-    uint64_t weighted_allocs, weighted_bytes, weighted_frees, weighted_freed_bytes; /* mode sample: estimates */
+    uint64_t weighted_allocs, weighted_bytes, weighted_frees, weighted_freed_bytes; /* mode sample: estimates; blocks in 256ths */
     uint64_t first_ns, last_ns; /* times of the first and the latest allocation */
     uint32_t age[NBT_AGE_BUCKETS];   /* frees by log2 of the age in allocations of the thread: bucket 0 is age 1 */
     uint32_t size[NBT_SIZE_BUCKETS]; /* allocations by log2 of the size: bucket 0 is 0 and 1, 1 is 2 and 3 */

@@ -53,7 +53,7 @@ START_TEST(every_option_takes_its_whole_range_and_no_more)
 {
     for (unsigned i = 0; i < OPTION_COUNT; i++) {
         char text[128];
-        if (i == OPTION_help)
+        if (i == OPTION_help || i == OPTION_out)
             continue;
         const struct option *option = &neb_options[i];
         ck_assert_uint_le(option->min, option->default_value);
@@ -165,6 +165,50 @@ START_TEST(long_keys_and_values_still_get_one_line)
 }
 END_TEST
 
+START_TEST(mode_is_one_of_four_words)
+{
+    static const char *const words[] = {"off", "sample", "profile", "trace"};
+    for (unsigned i = 0; i < 4; i++) {
+        char text[64];
+        (void)snprintf(text, sizeof text, "mode=%s,stats=1", words[i]);
+        parse(text);
+        ck_assert_uint_eq(values[OPTION_mode], i);
+        ck_assert_uint_eq(values[OPTION_stats], 1);
+        ck_assert_str_eq(said, "");
+    }
+    static const char *const wrong[] = {"mode=", "mode=profil", "mode=profiles", "mode=4", "mode=Trace"};
+    for (unsigned i = 0; i < 5; i++) {
+        parse(wrong[i]);
+        check_defaults_but(OPTION_COUNT);
+        ck_assert_uint_eq(lines_said(), 1);
+        ck_assert_ptr_nonnull(strstr(said, "is not off, sample, profile or trace; using off"));
+    }
+}
+END_TEST
+
+START_TEST(out_is_a_text)
+{
+    char name[32];
+    static const char text[] = "stats=1,out=/tmp/a=b.%p.nbt,mode=trace";
+    parse(text);
+    ck_assert_str_eq(said, "");
+    ck_assert_uint_eq(values[OPTION_mode], 3);
+    ck_assert(neb_config_text(text, values[OPTION_out], "default", name, sizeof name));
+    ck_assert_str_eq(name, "/tmp/a=b.%p.nbt");
+    ck_assert(!neb_config_text(text, values[OPTION_out], "default", name, strlen(name)));
+    parse("mode=trace");
+    ck_assert(neb_config_text("mode=trace", values[OPTION_out], "default", name, sizeof name));
+    ck_assert_str_eq(name, "default");
+    static const char *const wrong[] = {"out", "out=", "out=,stats=0"};
+    for (unsigned i = 0; i < 3; i++) {
+        parse(wrong[i]);
+        ck_assert_uint_eq(values[OPTION_out], 0);
+        ck_assert_uint_eq(lines_said(), 1);
+        ck_assert_ptr_nonnull(strstr(said, "out='"));
+    }
+}
+END_TEST
+
 START_TEST(help_lists_every_option_whole)
 {
     parse("help");
@@ -184,4 +228,4 @@ UNIT_MAIN("config", HOLDS(without_text_all_options_have_their_defaults_and_nothi
           HOLDS(a_wrong_value_gets_one_line_with_the_range_and_the_default_is_used),
           HOLDS(a_wrong_value_does_not_undo_a_right_one_nor_stop_what_follows),
           HOLDS(an_unknown_key_gets_one_line_that_names_it), HOLDS(long_keys_and_values_still_get_one_line),
-          HOLDS(help_lists_every_option_whole))
+          HOLDS(mode_is_one_of_four_words), HOLDS(out_is_a_text), HOLDS(help_lists_every_option_whole))

@@ -1,0 +1,116 @@
+/* traced.c - see traced.h. */
+#include "front/traced.h"
+
+#include "front/alloc.h"
+#include "trace/record.h"
+#include <errno.h>
+
+static void *recorded(void *p, const struct record_call *call)
+{
+    int saved = errno;
+    if (NEB_LIKELY(p != NULL))
+        neb_record_alloc(p, call);
+    else
+        neb_record_failed(call);
+    errno = saved;
+    return p;
+}
+
+static void free_recorded(void *p)
+{
+    int saved = errno;
+    neb_record_free(p);
+    errno = saved;
+}
+
+NEB_NOINLINE void *neb_traced_malloc(size_t size)
+{
+    struct record_call call = {size, 16, PLACE_OF_CALLER()};
+    return recorded(neb_malloc(size), &call);
+}
+
+NEB_NOINLINE void *neb_traced_calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        bytes = SIZE_MAX;
+    struct record_call call = {bytes, 16, PLACE_OF_CALLER()};
+    return recorded(neb_calloc(count, size), &call);
+}
+
+NEB_NOINLINE void *neb_traced_memalign(size_t alignment, size_t size)
+{
+    struct record_call call = {size, alignment, PLACE_OF_CALLER()};
+    return recorded(neb_memalign(alignment, size), &call);
+}
+
+NEB_NOINLINE int neb_traced_posix_memalign(void **result, size_t alignment, size_t size)
+{
+    struct record_call call = {size, alignment, PLACE_OF_CALLER()};
+    int saved = errno;
+    void *block = recorded(neb_memalign(alignment, size), &call);
+    errno = saved;
+    if (block == NULL)
+        return ENOMEM;
+    *result = block;
+    return 0;
+}
+
+NEB_NOINLINE void *neb_traced_new(size_t size, size_t alignment, void *(*allocate)(size_t size, size_t alignment))
+{
+    struct record_call call = {size, alignment, PLACE_OF_CALLER()};
+    return recorded(allocate(size, alignment), &call);
+}
+
+void neb_traced_free(void *p)
+{
+    if (p == NULL)
+        return;
+    free_recorded(p);
+    neb_free(p);
+}
+
+void neb_traced_free_sized(void *p, size_t size, const char *call)
+{
+    if (p == NULL)
+        return;
+    free_recorded(p);
+    neb_free_sized(p, size, call);
+}
+
+/* As in glibc, a size of 0 frees. */
+static void *resize(void *p, const struct record_call *call)
+{
+    struct record_taken taken;
+    if (p == NULL)
+        return recorded(neb_malloc(call->size), call);
+    int saved = errno;
+    taken = neb_record_take(p);
+    errno = saved;
+    void *block = neb_realloc(p, call->size);
+    saved = errno;
+    if (block != NULL || call->size == 0) {
+        neb_record_settle(p, block, &taken, call);
+    } else {
+        neb_record_undo(p, &taken);
+        neb_record_failed(call);
+    }
+    errno = saved;
+    return block;
+}
+
+NEB_NOINLINE void *neb_traced_realloc(void *p, size_t size)
+{
+    struct record_call call = {size, 16, PLACE_OF_CALLER()};
+    return resize(p, &call);
+}
+
+NEB_NOINLINE void *neb_traced_reallocarray(void *p, size_t count, size_t size)
+{
+    struct record_call call = {0, 16, PLACE_OF_CALLER()};
+    if (__builtin_mul_overflow(count, size, &call.size)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return resize(p, &call);
+}

@@ -1,0 +1,30 @@
+/* traced.h - malloc and its relatives while a mode is on (trace/state.h): the allocator's own work, and the record of it.
+ *
+ * Called last by what the program called, so that the compiler turns the call into a jump: the return address of these
+ * functions is the program's. Semantics as in front/alloc.h. */
+#ifndef NEB_FRONT_TRACED_H
+#define NEB_FRONT_TRACED_H
+
+#include "policy/policy.h"
+#include "trace/state.h"
+#include <stddef.h>
+
+/* One predictable branch; none where the policy does not trace. */
+NEB_INLINE bool call_is_traced(void)
+{
+    return POLICY_TRACE && trace_is_on();
+}
+
+void *neb_traced_malloc(size_t size);
+void *neb_traced_calloc(size_t count, size_t size);
+void *neb_traced_realloc(void *p, size_t size);
+void *neb_traced_reallocarray(void *p, size_t count, size_t size);
+void *neb_traced_memalign(size_t alignment, size_t size);
+/* errno is kept. */
+int neb_traced_posix_memalign(void **result, size_t alignment, size_t size);
+void neb_traced_free(void *p);
+void neb_traced_free_sized(void *p, size_t size, const char *call);
+/* For the C++ operators; allocate: what finds the memory, or throws. */
+void *neb_traced_new(size_t size, size_t alignment, void *(*allocate)(size_t size, size_t alignment));
+
+#endif

@@ -1,0 +1,104 @@
+/* lane.h - what one thread at a time records: its events, its counts, the stacks that it remembers.
+ *
+ *   enter: busy -> which lane -> (the session's first time: begin it)      leave: not busy
+ *
+ * A signal handler that allocates while its thread records finds the thread busy: its call is served, and counted as
+ * dropped. A thread that has given its lane up (late destructors) shares one with its like, under a lock.
+ *
+ * In mode trace a lane appends to a chunk of its own, and publishes each event by the chunk's length. A new chunk
+ * knows nothing of the one before.
+ *
+ * Ownership  a lane: the thread between enter and leave; counts: read by any
+ * Locks      LOCK_TRACE_SHARED (late threads), LOCK_TRACE_LANES, then those of the file and metadata
+ * Failure    NULL: not recorded, counted as dropped where there is a lane to count in
+ * Sync       A1: busy is set before the mode is looked at again; who ends a session clears the mode, then passes a
+ *            barrier through all threads, then waits until none is busy */
+#ifndef NEB_TRACE_LANE_H
+#define NEB_TRACE_LANE_H
+
+#include "trace/block.h"
+#include "trace/capture.h"
+#include "trace/format.h"
+#include <stdatomic.h>
+
+struct lane_counts {
+    _Atomic uint64_t allocs, frees, reallocs, alloc_bytes, freed_bytes, failed, dropped, events;
+};
+
+struct lane {
+    uint32_t id;
+    uint32_t session; /* that it was begun for */
+    _Atomic uint8_t busy;
+    uint8_t is_shared;
+    _Atomic uint64_t number; /* allocations so far, in this session; written by the lane, read by any */
+    uint32_t until_pulse;
+    int64_t until_sample; /* bytes */
+    uint64_t random;
+    struct lane *next;    /* all of them, or those that wait for a thread */
+    struct lane *next_unused;
+    struct lane_counts counts;
+    /* mode trace */
+    struct nbt_chunk *chunk;
+    unsigned char *at, *end;
+    size_t chunk_bytes;
+    uint64_t epoch, time_ns, remote_number, dropped_told;
+    uint32_t stack;
+    uint32_t size[NBT_SIZE_SLOTS];
+    struct stack_cache stacks;
+};
+
+/* The calling thread's lane, in which it may record until neb_lane_leave; NULL: it may not. */
+struct lane *neb_lane_enter(void);
+void neb_lane_leave(struct lane *lane);
+/* The thread's end: what it records from then on goes through the shared lane. */
+void neb_lane_end(void);
+
+/* Events; mode trace. An allocation's number is taken after its event is written. */
+void neb_lane_alloc(struct lane *lane, uint32_t stack, size_t size, size_t alignment);
+void neb_lane_free(struct lane *lane, const struct block_birth *birth);
+void neb_lane_realloc(struct lane *lane, const struct block_birth *old, uint32_t stack, size_t size, bool has_moved);
+void neb_lane_failed(struct lane *lane, uint32_t stack, size_t size);
+
+/* The next allocation's number. */
+NEB_INLINE uint64_t lane_number_take(struct lane *lane)
+{
+    uint64_t number = atomic_load_explicit(&lane->number, memory_order_relaxed); /* its own */
+    atomic_store_explicit(&lane->number, number + 1, memory_order_relaxed); /* who knows the block knows this */
+    return number;
+}
+
+/* Where a block comes from: the number of its allocation in full, and its age in allocations of its lane. */
+struct lane_origin {
+    uint64_t number, age;
+    bool is_remote; /* of another lane than the one that asks */
+};
+struct lane_origin neb_lane_origin(const struct lane *lane, const struct block_birth *birth);
+
+/* After something was recorded: now and then the clock is looked at and the epoch counts up. */
+NEB_INLINE void lane_tick(struct lane *lane);
+void neb_lane_pulse(struct lane *lane);
+
+NEB_INLINE void lane_tick(struct lane *lane)
+{
+    if (NEB_UNLIKELY(--lane->until_pulse == 0))
+        neb_lane_pulse(lane);
+}
+
+struct lane_totals {
+    uint64_t allocs, frees, reallocs, alloc_bytes, freed_bytes, failed, dropped, events;
+};
+/* Over all lanes of this session. Any thread. */
+void neb_lanes_total(struct lane_totals *totals);
+
+/* Text at a time; NBT_MARKS. */
+bool neb_lanes_mark(const char *text);
+
+/* Before the mode is published; after it was cleared: false if a thread is in the middle of recording and stays there. */
+void neb_lanes_begin(void);
+bool neb_lanes_wait(void);
+/* Completes what lanes wrote. is_quiet: neb_lanes_wait said so. */
+void neb_lanes_finish(bool is_quiet);
+/* In the child of a fork: only the calling thread is left. */
+void neb_lanes_forget(void);
+
+#endif

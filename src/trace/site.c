@@ -1,0 +1,240 @@
+/* site.c - see site.h. */
+#include "trace/site.h"
+
+#include "base/attr.h"
+#include "base/bits.h"
+#include "base/ptr.h"
+#include "os/env.h"
+#include "os/lock.h"
+#include "policy/tuning.h"
+#include "trace/depot.h"
+#include "trace/output.h"
+#include "trace/state.h"
+#include <string.h>
+
+enum {
+    CHUNK_SITES = (SITES_CHUNK_BYTES - sizeof(struct nbt_chunk)) / sizeof(struct nbt_site),
+    CHUNKS_MAX = SITES_MAX / CHUNK_SITES,
+    WEIGHT_ONE = 256
+};
+
+static struct nbt_chunk *_Atomic chunks[CHUNKS_MAX];
+static uint32_t site_count; /* LOCK_TRACE_LANES; the last number given: they begin with 1 */
+static bool is_full;
+
+static struct nbt_site *site_at(uint32_t number)
+{
+    struct nbt_chunk *chunk = atomic_load_explicit(&chunks[(number - 1) / CHUNK_SITES], memory_order_acquire); /* S1 */
+    if (NEB_UNLIKELY(chunk == NULL)) /* the number is of a file before this one */
+        return NULL;
+    struct nbt_site *sites = (struct nbt_site *)(void *)neb_output_payload(chunk);
+    return &sites[(number - 1) % CHUNK_SITES];
+}
+
+static bool chunk_ensure(uint32_t number)
+{
+    uint32_t index = (number - 1) / CHUNK_SITES;
+    if (index >= CHUNKS_MAX)
+        return false;
+    struct nbt_chunk *chunk = atomic_load_explicit(&chunks[index], memory_order_relaxed); /* lock held */
+    if (chunk == NULL)
+        chunk = neb_output_begin(NBT_SITES, SITES_CHUNK_BYTES, 0, number - 1, 0);
+    atomic_store_explicit(&chunks[index], chunk, memory_order_release); /* S1 */
+    return chunk != NULL;
+}
+
+/* The number of the node's new site; 0: there is no room. LOCK_TRACE_LANES is held. */
+static uint32_t site_make(uint32_t node)
+{
+    uint32_t number = site_count + 1;
+    if (!chunk_ensure(number)) {
+        if (!is_full && neb_output_error() == 0)
+            neb_os_complain("more call stacks allocate than there is room for: new ones are counted as 'other' from now on");
+        is_full = true;
+        return 0;
+    }
+    struct nbt_chunk *chunk = chunks[(number - 1) / CHUNK_SITES];
+    site_at(number)->stack = node;
+    neb_output_commit(chunk, ((number - 1) % CHUNK_SITES + 1) * sizeof(struct nbt_site));
+    site_count = number;
+    neb_depot_set_site(node, number);
+    return number;
+}
+
+static NEB_COLD uint32_t number_slow(uint32_t node)
+{
+    neb_lock_take(&neb_locks[LOCK_TRACE_LANES]);
+    uint32_t number = neb_depot_site(node);
+    if (number == 0 && !is_full)
+        number = site_make(node);
+    if (number == 0)
+        number = neb_depot_site(NBT_STACK_OTHER);
+    neb_lock_give(&neb_locks[LOCK_TRACE_LANES]);
+    return number;
+}
+
+struct nbt_site *neb_site_of(uint32_t node, uint32_t *note)
+{
+    uint32_t number = note != NULL ? *note : 0;
+    if (NEB_UNLIKELY(number == 0)) {
+        number = neb_depot_site(node);
+        if (number == 0)
+            number = number_slow(node);
+        if (note != NULL)
+            *note = number;
+    }
+    return NEB_LIKELY(number != 0) ? site_at(number) : NULL;
+}
+
+/* ---- one change ---------------------------------------------------------------------------------------------------------- */
+
+static bool is_shared(void)
+{
+    return atomic_load_explicit(&neb_trace_page.state.is_shared, memory_order_relaxed) != 0; /* set while nobody counts */
+}
+
+static void site_lock(struct nbt_site *site)
+{
+    if (NEB_UNLIKELY(is_shared()))
+        while (__atomic_exchange_n(&site->lock, 1, __ATOMIC_ACQUIRE) != 0)
+            neb_lock_pause();
+}
+
+static void site_unlock(struct nbt_site *site)
+{
+    if (NEB_UNLIKELY(is_shared()))
+        __atomic_store_n(&site->lock, 0, __ATOMIC_RELEASE);
+}
+
+static uint64_t sum_add(_Atomic uint64_t *sum, uint64_t amount)
+{
+    if (NEB_UNLIKELY(is_shared()))
+        return atomic_fetch_add_explicit(sum, amount, memory_order_relaxed) + amount; /* a statistic */
+    uint64_t now = atomic_load_explicit(sum, memory_order_relaxed) + amount;
+    atomic_store_explicit(sum, now, memory_order_relaxed);
+    return now;
+}
+
+/* Notes what was live at the newest peak, before the first change after it. */
+static void peak_note(struct nbt_site *site)
+{
+    uint64_t number = atomic_load_explicit(&neb_trace_page.state.peak_number, memory_order_relaxed);
+    if (site->peak == number)
+        return;
+    site->peak = number;
+    site->peak_blocks = site->allocs - site->frees;
+    site->peak_bytes = site->bytes - site->freed_bytes;
+}
+
+static NEB_NOINLINE void peak_raise(uint64_t live, uint64_t now_ns)
+{
+    struct trace_state *state = &neb_trace_page.state;
+    uint64_t peak = atomic_load_explicit(&state->peak_bytes, memory_order_relaxed);
+    while (live > peak)
+        if (atomic_compare_exchange_weak_explicit(&state->peak_bytes, &peak, live, memory_order_relaxed, memory_order_relaxed)) {
+            (void)sum_add(&state->peak_number, 1);
+            atomic_store_explicit(&state->peak_ns, now_ns, memory_order_relaxed);
+            return;
+        }
+}
+
+static unsigned bucket_of(uint64_t value, unsigned buckets)
+{
+    unsigned log2 = value < 2 ? 0 : bits_log2_floor(value);
+    return log2 < buckets ? log2 : buckets - 1;
+}
+
+/* Weights are 256ths. */
+static uint64_t weighted_bytes(uint64_t weight, uint64_t bytes)
+{
+    return bytes * (weight / WEIGHT_ONE) + bytes * (weight % WEIGHT_ONE) / WEIGHT_ONE;
+}
+
+void neb_site_alloc(struct nbt_site *site, const struct site_alloc *alloc)
+{
+    struct trace_state *state = &neb_trace_page.state;
+    site_lock(site);
+    peak_note(site);
+    if (site->allocs++ == 0)
+        site->first_ns = alloc->now_ns;
+    site->last_ns = alloc->now_ns;
+    site->bytes += alloc->size;
+    site->usable_bytes += alloc->usable;
+    uint64_t blocks = site->allocs - site->frees, bytes = site->bytes - site->freed_bytes;
+    if (blocks > site->live_blocks_max)
+        site->live_blocks_max = blocks;
+    if (bytes > site->live_bytes_max)
+        site->live_bytes_max = bytes;
+    if (alloc->size > site->size_max)
+        site->size_max = alloc->size;
+    site->reallocs += alloc->is_realloc;
+    site->reallocs_moved += alloc->has_moved;
+    site->size[bucket_of(alloc->size, NBT_SIZE_BUCKETS)]++;
+    if (alloc->weight != 0) {
+        site->weighted_allocs += alloc->weight;
+        site->weighted_bytes += weighted_bytes(alloc->weight, alloc->size);
+    }
+    site_unlock(site);
+    (void)sum_add(&state->live_blocks, 1);
+    uint64_t live = sum_add(&state->live_bytes, alloc->size);
+    if (live > atomic_load_explicit(&state->peak_bytes, memory_order_relaxed))
+        peak_raise(live, alloc->now_ns);
+}
+
+void neb_site_free(struct nbt_site *site, const struct site_free *free_)
+{
+    struct trace_state *state = &neb_trace_page.state;
+    site_lock(site);
+    peak_note(site);
+    site->frees++;
+    site->freed_bytes += free_->size;
+    site->frees_remote += free_->is_remote;
+    site->frees_at_once += free_->age <= 1 && !free_->is_remote;
+    site->life_ns += free_->life_ns;
+    site->age[bucket_of(free_->age, NBT_AGE_BUCKETS)]++;
+    if (free_->weight != 0) {
+        site->weighted_frees += free_->weight;
+        site->weighted_freed_bytes += weighted_bytes(free_->weight, free_->size);
+    }
+    site_unlock(site);
+    (void)sum_add(&state->live_blocks, ~UINT64_C(0));
+    (void)sum_add(&state->live_bytes, 0 - (uint64_t)free_->size);
+}
+
+/* ---- the file ------------------------------------------------------------------------------------------------------------ */
+
+void neb_sites_begin(void)
+{
+    struct trace_state *state = &neb_trace_page.state;
+    for (uint32_t i = 0; i < CHUNKS_MAX; i++)
+        atomic_store_explicit(&chunks[i], NULL, memory_order_relaxed);
+    site_count = 0;
+    is_full = false;
+    atomic_store_explicit(&state->live_bytes, 0, memory_order_relaxed);
+    atomic_store_explicit(&state->live_blocks, 0, memory_order_relaxed);
+    atomic_store_explicit(&state->peak_bytes, 0, memory_order_relaxed);
+    atomic_store_explicit(&state->peak_number, 0, memory_order_relaxed);
+    atomic_store_explicit(&state->peak_ns, 0, memory_order_relaxed);
+    neb_lock_take(&neb_locks[LOCK_TRACE_LANES]);
+    (void)site_make(NBT_STACK_OTHER);
+    neb_lock_give(&neb_locks[LOCK_TRACE_LANES]);
+}
+
+/* Stays mapped: a thread that was stopped in the middle may still be counting. */
+void neb_sites_finish(void)
+{
+    for (uint32_t i = 0; i < CHUNKS_MAX; i++) {
+        struct nbt_chunk *chunk = atomic_load_explicit(&chunks[i], memory_order_relaxed);
+        if (chunk != NULL)
+            neb_output_seal_in_place(chunk);
+    }
+}
+
+void neb_sites_forget(void)
+{
+    for (uint32_t i = 0; i < CHUNKS_MAX; i++) {
+        struct nbt_chunk *chunk = atomic_load_explicit(&chunks[i], memory_order_relaxed);
+        neb_output_drop(&chunk);
+        atomic_store_explicit(&chunks[i], NULL, memory_order_relaxed);
+    }
+}

@@ -1,0 +1,43 @@
+/* site.h - sums by call stack, kept in the file itself (NBT_SITES): nothing has to be written at the end, or on SIGKILL.
+ *
+ * While one lane exists nothing is atomic; from the second one on, a site is changed under its own lock, and the sums over
+ * the process are atomic.
+ *
+ * The peak: each new maximum of live bytes has a number. A site notes what it had live before its first change after
+ * the newest peak; a site without such a note has not changed since. So a peak costs nothing, however many sites there are.
+ *
+ * Ownership  a site: its lock; which node has which site: LOCK_TRACE_LANES
+ * Failure    the site of NBT_STACK_OTHER; NULL if there is not even that
+ * Sync       S1: a site is published in its node after it was made */
+#ifndef NEB_TRACE_SITE_H
+#define NEB_TRACE_SITE_H
+
+#include "trace/format.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Where a node's stack is counted. note: kept with the stack by the caller (capture.h); may be NULL. */
+struct nbt_site *neb_site_of(uint32_t node, uint32_t *note);
+
+struct site_alloc {
+    size_t size, usable;
+    uint64_t now_ns;
+    bool is_realloc, has_moved;
+    uint64_t weight; /* mode sample: in 256ths of a block; else 0 */
+};
+void neb_site_alloc(struct nbt_site *site, const struct site_alloc *alloc);
+
+struct site_free {
+    size_t size;
+    uint64_t age;    /* in allocations */
+    uint64_t life_ns;
+    bool is_remote;
+    uint64_t weight;
+};
+void neb_site_free(struct nbt_site *site, const struct site_free *free_);
+
+void neb_sites_begin(void);
+void neb_sites_finish(void);
+void neb_sites_forget(void);
+
+#endif

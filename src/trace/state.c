@@ -1,0 +1,4 @@
+/* state.c - see state.h. */
+#include "trace/state.h"
+
+NEB_ALIGNED(65536) union trace_page neb_trace_page;

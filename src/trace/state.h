@@ -1,0 +1,48 @@
+/* state.h - what every recorded call reads: whether, and how.
+ *
+ * The page reads as zero in every child of fork, however the fork was made (MADV_WIPEONFORK), so that a child never
+ * writes into its parent's file: to it, the mode is off. Where the kernel does not do that, the fork handler does.
+ *
+ * Sync  T1: the mode is published after everything that it needs */
+#ifndef NEB_TRACE_STATE_H
+#define NEB_TRACE_STATE_H
+
+#include "base/attr.h"
+#include "trace/format.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum { STATE_BYTES = 65536 }; /* the largest page size: the kernel wipes whole pages */
+
+struct trace_state {
+    _Atomic uint32_t mode;      /* enum nbt_mode */
+    _Atomic uint32_t is_shared; /* more than one lane is or was in use: what they share is counted with atomic operations */
+    _Atomic uint32_t session;   /* 1 to 255: which of them a block's record belongs to; 0: none */
+    _Atomic uint32_t depth;     /* frames kept */
+    _Atomic uint64_t epoch;
+    _Atomic uint64_t now_ns;    /* since the file's start; refreshed every 10 ms and at every pulse */
+    _Atomic uint64_t start_ns;
+    _Atomic uint64_t sample_bytes;
+    _Atomic uint64_t generation; /* of libraries: what was learned about addresses before it changed is not believed */
+    NEB_ALIGNED(64) _Atomic uint64_t live_bytes, live_blocks, peak_bytes, peak_number, peak_ns; /* modes sample and profile */
+    NEB_ALIGNED(64) _Atomic uint64_t untracked_frees;
+};
+
+union trace_page {
+    struct trace_state state;
+    unsigned char bytes[STATE_BYTES];
+};
+
+extern union trace_page neb_trace_page;
+
+NEB_INLINE uint32_t trace_mode(void)
+{
+    return atomic_load_explicit(&neb_trace_page.state.mode, memory_order_relaxed); /* whoever goes on acquires it: T1 */
+}
+
+NEB_INLINE bool trace_is_on(void)
+{
+    return NEB_UNLIKELY(trace_mode() != NBT_MODE_OFF);
+}
+
+#endif
