@@ -67,6 +67,7 @@ static uintptr_t at_plain, at_inlined;
 
 __attribute__((noinline)) static uintptr_t return_address(void)
 {
+    __asm__ volatile("" ::: "memory"); /* two calls are two calls */
     return (uintptr_t)__builtin_return_address(0);
 }
 
