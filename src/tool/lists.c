@@ -460,7 +460,7 @@ struct pinner *pinners_make(const struct model *model, size_t *count)
         for (size_t i = 0; i < slab->pin_count; i++) {
             const struct pin *pin = &model->pins[slab->first_pin + i];
             uint64_t share =
-                slab->used == 0 ? 0 : (uint64_t)((double)idle * (double)pin->blocks / (double)slab->used);
+                slab->used == 0 ? 0 : tool_whole((double)idle * (double)pin->blocks / (double)slab->used);
             pinners[all++] = (struct pinner){pin->node, 1, pin->blocks, share};
         }
     }

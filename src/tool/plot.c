@@ -27,9 +27,9 @@ static void process_levels(const struct process *process, uint64_t first, uint64
     struct level now = {0};
     for (unsigned i = 0; i < columns; i++) {
         uint64_t until =
-            first + (uint64_t)((double)(last - first) * (i + 1) / columns) - process->start_unix_ns;
+            first + tool_whole((double)(last - first) * (i + 1) / columns) - process->start_unix_ns;
         struct level most = now;
-        if (process->start_unix_ns > first + (uint64_t)((double)(last - first) * (i + 1) / columns))
+        if (process->start_unix_ns > first + tool_whole((double)(last - first) * (i + 1) / columns))
             continue; /* it did not run yet */
         for (; next < process->point_count && process->points[next].time_ns <= until; next++) {
             const struct nbt_point *point = &process->points[next];
@@ -91,7 +91,7 @@ void plot_print(const struct model *model, unsigned lines)
     double step = (double)top / lines;
     for (unsigned line = lines; line-- > 0;) {
         bool labelled = line == lines - 1 || line == lines / 2;
-        struct number number = number_bytes((uint64_t)(step * (line + 1)));
+        struct number number = number_bytes(tool_whole(step * (line + 1)));
         printf("%s%*s %s%s", term_on(STYLE_DIM), LABEL, labelled ? number.text : "", term.unicode ? "│" : "|",
                term_off());
         const char *colour = "";
@@ -125,7 +125,7 @@ char *bar_text(uint64_t part, uint64_t whole, unsigned columns)
     static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
     struct buffer text = {0};
     double filled = whole == 0 ? 0 : (double)part / (double)whole * columns;
-    unsigned full = (unsigned)filled < columns ? (unsigned)filled : columns;
+    unsigned full = filled < columns ? (unsigned)filled : columns;
     buffer_add(&text, "", 0);
     for (unsigned i = 0; i < full; i++)
         buffer_print(&text, "%s", term.unicode ? "█" : "#");

@@ -257,6 +257,7 @@ bool chunk_load(const struct source *source, const struct chunk *chunk, struct m
     bool sealed = (header->flags & NBT_SEALED) != 0, whole = chunk->available == header->stored_bytes;
     struct buffer stored = {0};
     payload->bytes = 0;
+    buffer_add(payload, "", 0); /* never NULL, for who adds to it */
     struct buffer *to = header->codec == NBT_RAW ? payload : &stored;
     if (to->room <= chunk->available) {
         to->room = (size_t)chunk->available + 1;

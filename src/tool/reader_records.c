@@ -313,7 +313,7 @@ static void decode_stacks(struct reading *reading, const struct chunk *chunk, co
 /* What a sampled count stands for. */
 static uint64_t scaled(uint64_t value, uint64_t weighted, uint64_t counted)
 {
-    return counted == 0 ? 0 : (uint64_t)((double)value * ((double)weighted / (double)counted));
+    return counted == 0 ? 0 : tool_whole((double)value * ((double)weighted / (double)counted));
 }
 
 static void stats_scale(struct stats *stats, const struct nbt_site *site)

@@ -51,7 +51,7 @@ void print_title(const struct model *model, const char *what)
     const char *command = first->command != NULL ? first->command
                           : first->exe != NULL   ? first->exe
                                                  : first->file;
-    char *named = term_shorten(command, term.width > 50 ? term.width - 46 : 20);
+    char *named = term_clean(term_shorten(command, term.width > 50 ? term.width - 46 : 20));
     printf("%s%s%s  ", term_on(STYLE_TITLE), named, term_off());
     free(named);
     if (model->process_count == 1)

@@ -98,7 +98,7 @@ static char *library_path(const char *name)
     self[length] = '\0';
     char *slash = strrchr(self, '/');
     *(slash == NULL ? self : slash) = '\0';
-    static const char *const folders[] = {"", "/../" NEB_LIBDIR, "/../lib"};
+    static const char *const folders[] = {"", ("/../" NEB_LIBDIR), "/../lib"};
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         char *path = tool_text("%s%s/%s", self, folders[i], name), real[PATH_MAX];
         bool there = realpath(path, real) != NULL;

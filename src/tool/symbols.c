@@ -14,6 +14,7 @@
 #include <libiberty/demangle.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { INLINE_DEPTH_MAX = 64 };
@@ -145,9 +146,10 @@ static struct object *object_of(struct symbols *symbols, uint32_t number)
     struct object *object = &symbols->objects[number];
     if (object->tried)
         return object;
+    struct stat status;
     object->tried = true;
-    if (module->path[0] != '/')
-        return object; /* [vdso] */
+    if (module->path[0] != '/' || (stat(module->path, &status) == 0 && !S_ISREG(status.st_mode)))
+        return object; /* [vdso]; or a pipe, which would be waited for */
     object->usable = object_report(object, module, module->path);
     if (!object->usable &&
         module->build_id_bytes > 1) { /* it was updated or removed: a separate file may still be there */

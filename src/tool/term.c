@@ -72,6 +72,14 @@ size_t term_fit(const char *text, size_t columns)
     return bytes;
 }
 
+char *term_clean(char *text)
+{
+    for (char *p = text; *p != '\0'; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7F)
+            *p = '?';
+    return text;
+}
+
 char *term_shorten(const char *text, size_t columns)
 {
     size_t all = term_columns(text);
@@ -172,7 +180,7 @@ void grid_add(struct grid *grid, const char *const *cells)
 {
     for (size_t i = 0; i < grid->count; i++) {
         TOOL_ROOM(grid->cells, grid->cell_count, grid->cell_room);
-        grid->cells[grid->cell_count++] = tool_copy(cells[i], strlen(cells[i]));
+        grid->cells[grid->cell_count++] = term_clean(tool_copy(cells[i], strlen(cells[i])));
     }
 }
 

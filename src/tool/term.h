@@ -23,6 +23,8 @@ const char *term_flame(const char *name);
 /* How many columns a text takes, and how many bytes of it fit into so many columns. */
 size_t term_columns(const char *text);
 size_t term_fit(const char *text, size_t columns);
+/* Control characters, which a terminal would obey, become '?'. In place; the text itself. */
+char *term_clean(char *text);
 /* At most `columns` wide, the middle left out where it is longer; the caller frees it. */
 char *term_shorten(const char *text, size_t columns);
 

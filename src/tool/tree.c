@@ -36,7 +36,7 @@ static void tree_json(struct loaded *loaded, const struct calls *calls, const st
     unsigned depth =
         arguments->depth > 0 && arguments->depth < JSON_CALLS_MAX ? arguments->depth : JSON_CALLS_MAX;
     uint64_t least =
-        (uint64_t)((double)calls->items[0].total[arguments->metric] * arguments->min_percent / 100);
+        tool_whole((double)calls->items[0].total[arguments->metric] * arguments->min_percent / 100);
     json_begin(&json, &loaded->model, command);
     json_text(&json, "metric", metric_facts[arguments->metric].name);
     json_open(&json, "tree", '[');
@@ -115,7 +115,7 @@ int command_tree(const struct arguments *arguments)
                                     .metric = arguments->metric,
                                     .depth = arguments->depth > 0 ? arguments->depth : 200};
         double percent = arguments->min_percent > 0 ? arguments->min_percent : 1;
-        printing.least = (uint64_t)((double)calls.items[0].total[arguments->metric] * percent / 100);
+        printing.least = tool_whole((double)calls.items[0].total[arguments->metric] * percent / 100);
         printing.rows = arguments->limit > 0 ? arguments->limit : term.terminal ? term.height - 4 : 60;
         buffer_add(&printing.indent, "", 0);
         print_call(&printing, 0, 0);

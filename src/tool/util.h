@@ -52,6 +52,12 @@ static inline uint64_t tool_mix(uint64_t x)
     return x ^ (x >> 32);
 }
 
+/* A non-negative number without its fraction; UINT64_MAX where it is larger. */
+static inline uint64_t tool_whole(double value)
+{
+    return !(value > 0) ? 0 : value >= 18446744073709551615.0 ? UINT64_MAX : (uint64_t)value;
+}
+
 uint64_t tool_hash(const void *bytes, size_t count);
 
 /* A set of ids with a hash each; what is behind an id only the caller knows. */

@@ -1,6 +1,8 @@
 /* view.c - see view.h. */
 #include "tool/view.h"
 
+#include "tool/term.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,10 +15,10 @@ const char *path_name(const char *path)
 char *symbol_label(const struct symbol *symbol)
 {
     if (symbol->file != NULL && symbol->line > 0)
-        return tool_text("%s (%s:%u)", symbol->function, path_name(symbol->file), symbol->line);
+        return term_clean(tool_text("%s (%s:%u)", symbol->function, path_name(symbol->file), symbol->line));
     if (symbol->named && symbol->module[0] != '\0')
-        return tool_text("%s (%s)", symbol->function, symbol->module);
-    return tool_text("%s", symbol->function);
+        return term_clean(tool_text("%s (%s)", symbol->function, symbol->module));
+    return term_clean(tool_text("%s", symbol->function));
 }
 
 const struct symbol *view_caller(struct symbols *symbols, uint32_t node)
