@@ -162,8 +162,8 @@ static bool session_start(const char *parent_file)
         answer("the file cannot be written");
         return false;
     }
+    worker_ensure(); /* before the mode is on: what starting a thread allocates is not the program's */
     mode_begin();
-    worker_ensure();
     return true;
 }
 

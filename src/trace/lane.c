@@ -226,11 +226,21 @@ void neb_lane_end(void)
 
 /* ---- events -------------------------------------------------------------------------------------------------------------- */
 
+/* The lane knows of the chunk no longer than it is mapped: a fork may come at any moment, and its child unmaps what lanes
+ * know of. */
+static void chunk_seal(struct lane *lane)
+{
+    struct nbt_chunk *chunk = lane->chunk;
+    lane->chunk = NULL;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (chunk != NULL)
+        neb_output_seal(chunk);
+}
+
 /* Each chunk stands alone. */
 static bool chunk_renew(struct lane *lane)
 {
-    if (lane->chunk != NULL)
-        neb_output_seal(lane->chunk);
+    chunk_seal(lane);
     lane->epoch = atomic_load_explicit(&state()->epoch, memory_order_relaxed);
     lane->chunk = neb_output_begin(NBT_EVENTS, lane->chunk_bytes, lane->id,
                                   atomic_load_explicit(&lane->number, memory_order_relaxed), lane->epoch);
@@ -468,10 +478,8 @@ void neb_lanes_finish(bool is_quiet)
 {
     neb_lock_take(&neb_locks[LOCK_TRACE_LANES]);
     for (struct lane *lane = lanes_first(); lane != NULL; lane = lane->next) {
-        if (lane->chunk != NULL && is_quiet)
-            neb_output_seal(lane->chunk);
         if (is_quiet)
-            lane->chunk = NULL;
+            chunk_seal(lane);
     }
     neb_output_finish(&threads);
     neb_output_finish(&marks);
