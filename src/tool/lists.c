@@ -515,27 +515,57 @@ static void frag_json(struct loaded *loaded, const struct pinner *pinners, size_
     json_end(&json);
 }
 
+static int class_compare(const void *a, const void *b)
+{
+    const struct nbt_class *left = *(const struct nbt_class *const *)a, *right = *(const struct nbt_class *const *)b;
+    if (left->slab_bytes != right->slab_bytes)
+        return left->slab_bytes > right->slab_bytes ? -1 : 1;
+    return left->block_bytes < right->block_bytes ? -1 : left->block_bytes > right->block_bytes;
+}
+
+/* Bytes of the blocks that the program has. Of large blocks the sizes may not be known. */
+static uint64_t class_used(const struct nbt_class *class)
+{
+    uint64_t used = class->block_bytes == 0 ? class->live_bytes : class->live * class->block_bytes;
+    return used == 0 && class->live > 0 ? class->slab_bytes : used;
+}
+
 static void print_classes(const struct process *process, unsigned rows)
 {
     static const struct grid_column columns[] = {
         {"size class", true, STYLE_TITLE}, {"slabs", true, STYLE_NUMBER},  {"slab bytes", true, STYLE_NUMBER},
         {"live", true, STYLE_NUMBER},      {"cached", true, STYLE_NUMBER}, {"in use", true, STYLE_WARM},
         {"", false, STYLE_NUMBER}};
+    const struct nbt_class **classes = tool_make(process->class_count, sizeof(struct nbt_class *));
+    struct nbt_class rest = {0};
+    size_t count = 0;
+    uint64_t rest_used = 0;
+    for (size_t i = 0; i < process->class_count; i++)
+        if (process->classes[i].slab_bytes > 0 || process->classes[i].live > 0)
+            classes[count++] = &process->classes[i];
+    if (count > 0)
+        qsort(classes, count, sizeof *classes, class_compare);
+    for (size_t i = rows; i < count; i++) {
+        rest.slabs += classes[i]->slabs;
+        rest.slab_bytes += classes[i]->slab_bytes;
+        rest.live += classes[i]->live;
+        rest.cached += classes[i]->cached;
+        rest_used += class_used(classes[i]);
+    }
     struct grid *grid = grid_create(columns, sizeof columns / sizeof columns[0]);
-    for (size_t i = 0; i < process->class_count && i < rows; i++) {
-        const struct nbt_class *class = &process->classes[i];
-        uint64_t used = class->block_bytes == 0 ? class->live_bytes : class->live * class->block_bytes;
-        used = used == 0 && class->live > 0 ? class->slab_bytes
-                                            : used; /* large blocks whose sizes nobody wrote down */
+    for (size_t i = 0; i < count && i <= rows; i++) {
+        const struct nbt_class *class = i == rows ? &rest : classes[i];
+        uint64_t used = i == rows ? rest_used : class_used(class);
         char *bar = bar_text(used, class->slab_bytes, 16);
         struct number size = number_bytes(class->block_bytes), slabs = number_count(class->slabs),
                       bytes = number_bytes(class->slab_bytes), live = number_count(class->live),
                       cached = number_count(class->cached), share = number_percent(used, class->slab_bytes);
-        grid_add(grid, (const char *[]){class->block_bytes == 0 ? "large" : size.text, slabs.text, bytes.text,
-                                        live.text, cached.text, share.text, bar});
+        const char *name = i == rows ? "others" : class->block_bytes == 0 ? "large" : size.text;
+        grid_add(grid, (const char *[]){name, slabs.text, bytes.text, live.text, cached.text, share.text, bar});
         free(bar);
     }
     grid_print(grid);
+    free(classes);
 }
 
 int command_frag(const struct arguments *arguments)
@@ -553,18 +583,18 @@ int command_frag(const struct arguments *arguments)
         for (size_t i = 0; i < model->process_count; i++) {
             known |= model->processes[i].class_count > 0;
             if (model->processes[i].class_count > 0)
-                print_classes(&model->processes[i], arguments->limit > 0 ? arguments->limit : 100);
+                print_classes(&model->processes[i], arguments->limit > 0 ? arguments->limit : 10);
         }
         if (!known)
             printf("the file has no snapshot of the allocator: it is written at the end, and by `nebmalloc "
                    "ctl PID dump`\n");
         if (count > 0)
             printf("\nblocks that keep mostly empty slabs:\n");
-        for (size_t i = 0; i < count && i < (arguments->limit > 0 ? arguments->limit : 5); i++) {
+        for (size_t i = 0; i < count && i < (arguments->limit > 0 ? arguments->limit : 2); i++) {
             printf("%s%10s%s idle in %s slabs, kept by %s blocks of\n", term_on(STYLE_WARM),
                    number_bytes(pinners[i].idle_bytes).text, term_off(), number_count(pinners[i].slabs).text,
                    number_count(pinners[i].blocks).text);
-            print_stack(loaded.symbols, pinners[i].node, arguments->depth > 0 ? arguments->depth : 4);
+            print_stack(loaded.symbols, pinners[i].node, arguments->depth > 0 ? arguments->depth : 3);
         }
     }
     free(pinners);

@@ -138,6 +138,12 @@ static char *output_name(const struct run_options *options, const char *program)
     for (char *p = text; *p != '\0'; p++)
         if (*p == ',')
             *p = '_';
+    /* The library would put in the name of what is executed in the end; without --children one file is looked for. */
+    for (char *e; !options->children && (e = strstr(text, "%e")) != NULL;) {
+        char *named = tool_text("%.*s%s%s", (int)(e - text), text, name, e + 2);
+        free(text);
+        text = named;
+    }
     if (text[0] == '/')
         return text;
     if (getcwd(folder, sizeof folder) == NULL || strchr(folder, ',') != NULL || strchr(folder, '%') != NULL)
@@ -192,7 +198,8 @@ static void handle(int signal, siginfo_t *info, void *context)
         pass_on(signal);
 }
 
-static pid_t start(char **argv, const sigset_t *mask)
+/* settings: for NEBMALLOC, or NULL. `alone`: only this process is to record, not those that it starts. */
+static pid_t start(char **argv, const sigset_t *mask, const char *settings, bool alone)
 {
     int report[2];
     if (pipe2(report, O_CLOEXEC) != 0)
@@ -202,6 +209,9 @@ static pid_t start(char **argv, const sigset_t *mask)
     if (pid < 0)
         tool_die(TOOL_RUN_FAILED, "fork: %s", strerror(errno));
     if (pid == 0) {
+        char *text = settings != NULL && alone ? tool_text("%s,pid=%ld", settings, (long)getpid()) : NULL;
+        if (settings != NULL)
+            environment_add("NEBMALLOC", text != NULL ? text : settings, ',');
         sigprocmask(SIG_SETMASK, mask, NULL);
         execvp(argv[0], argv);
         int error = errno;
@@ -270,6 +280,54 @@ static void finish_file(const char *path, bool summary)
     model_finish(&model);
 }
 
+/* "app.nbt", 2 -> "app-2.nbt": what the library takes when the name is somebody's. */
+static char *numbered(const char *path, unsigned number)
+{
+    size_t length = strlen(path), stem = length > 4 && strcmp(path + length - 4, ".nbt") == 0 ? length - 4 : length;
+    return tool_text("%.*s-%u%s", (int)stem, path, number, path + stem);
+}
+
+/* Whether the file is of the process that was just run. */
+static bool is_of(const char *path, long pid, const struct timespec *since)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat status;
+    struct nbt_file header;
+    bool good = fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+    struct source source = {.fd = fd, .bytes = good ? (uint64_t)status.st_size : 0, .name = path};
+    char *refused = good ? reader_header(&source, &header) : NULL;
+    uint64_t begin_ns = (uint64_t)since->tv_sec * UINT64_C(1000000000);
+    good = good && refused == NULL && header.pid == (uint32_t)pid && header.start_unix_ns >= begin_ns;
+    free(refused);
+    if (fd >= 0)
+        close(fd);
+    return good;
+}
+
+/* A process that executes one program after another (a shim, env, a shell's exec) writes a file for each: the last is the one
+ * that was meant. It gets the name; those before it go. */
+static char *newest_image(const char *path, long pid, const struct timespec *since)
+{
+    char *newest = is_of(path, pid, since) ? tool_copy(path, strlen(path)) : NULL;
+    struct stat status;
+    for (unsigned number = 2;; number++) {
+        char *next = numbered(path, number);
+        if (stat(next, &status) != 0) {
+            free(next);
+            break;
+        }
+        if (!is_of(next, pid, since)) {
+            free(next);
+        } else if (newest != NULL && rename(next, newest) == 0) {
+            free(next);
+        } else {
+            free(newest);
+            newest = next;
+        }
+    }
+    return newest != NULL ? newest : tool_copy(path, strlen(path));
+}
+
 /* With --children the names are only known by their pattern: what stands where %p and %e are. */
 static bool matches(const char *pattern, const char *name)
 {
@@ -326,24 +384,21 @@ int command_run(int argc, char **argv)
 {
     struct run_options options = parse(argc, argv);
     char **command = argv + optind, *library = library_path(options.mode->library), *pattern = NULL;
+    char *settings = options.more == NULL ? NULL : tool_copy(options.more, strlen(options.more));
     term_begin(COLOUR_NEVER);
     environment_add("LD_PRELOAD", library, ':');
     if (options.mode->option != NULL) {
         pattern = output_name(&options, command[0]);
-        char *settings = tool_text("mode=%s,out=%s%s%s%s", options.mode->option, pattern,
-                                   options.children ? ",children=1" : "", options.more == NULL ? "" : ",",
-                                   options.more == NULL ? "" : options.more);
-        environment_add("NEBMALLOC", settings, ',');
         free(settings);
-    } else if (options.more != NULL) {
-        environment_add("NEBMALLOC", options.more, ',');
+        settings = tool_text("mode=%s,out=%s%s%s%s", options.mode->option, pattern, options.children ? ",children=1" : "",
+                             options.more == NULL ? "" : ",", options.more == NULL ? "" : options.more);
     }
     struct timespec since;
     clock_gettime(CLOCK_REALTIME_COARSE, &since); /* the clock of file times */
     sigset_t all, before;
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &before); /* none is lost between the fork and the handlers */
-    child_pid = start(command, &before);
+    child_pid = start(command, &before, settings, pattern != NULL && !options.children);
     for (size_t i = 0; i < sizeof passed_on / sizeof passed_on[0]; i++) {
         struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_RESTART};
         sigaction(passed_on[i], &action, NULL);
@@ -356,11 +411,13 @@ int command_run(int argc, char **argv)
     if (pattern != NULL && options.children) {
         finish_children(pattern, &since, options.summary);
     } else if (pattern != NULL) {
-        char *path = expanded(pattern, pid, command[0]);
-        finish_file(path, options.summary);
+        char *path = expanded(pattern, pid, command[0]), *file = newest_image(path, pid, &since);
+        finish_file(file, options.summary);
+        free(file);
         free(path);
     }
     free(pattern);
+    free(settings);
     free(library);
     return status;
 }

@@ -100,12 +100,24 @@ static const char *keep(struct symbols *symbols, const char *text)
     return symbols->texts.texts[id];
 }
 
+/* What std::string is made of says less than its name does. */
+static char *with_short_strings(char *name)
+{
+    static const char text[] = "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >";
+    static const char shorter[] = "std::string";
+    for (char *at = name; (at = strstr(at, text)) != NULL; at += sizeof shorter - 1) {
+        memcpy(at, shorter, sizeof shorter - 1);
+        memmove(at + sizeof shorter - 1, at + sizeof text - 1, strlen(at + sizeof text - 1) + 1);
+    }
+    return name;
+}
+
 char *symbol_demangle(const char *name)
 {
     char *plain = NULL;
     if (name[0] == '_' && (name[1] == 'Z' || name[1] == 'R')) /* C++ and both of Rust's schemes */
         plain = cplus_demangle(name, DMGL_AUTO | DMGL_ANSI);
-    return plain != NULL ? plain : tool_copy(name, strlen(name));
+    return plain != NULL ? with_short_strings(plain) : tool_copy(name, strlen(name));
 }
 
 /* ---- a module's file
@@ -451,7 +463,7 @@ bool symbol_passes_on(const char *function)
                                             "std::__new_allocator<",
                                             "std::_Vector_base<",
                                             "__gnu_cxx::__aligned_membuf",
-                                            "std::__cxx11::basic_string<",
+                                            "std::__cxx11::basic_string<", "std::string::",
                                             "std::vector<",
                                             "std::_Rb_tree<",
                                             "std::_Hashtable<",

@@ -99,6 +99,8 @@ START_TEST(names_of_cpp_and_rust_are_shown_as_they_are_written)
     demangles_to("_ZN4core3ptr13drop_in_place17h0123456789abcdefE", "core::ptr::drop_in_place");
     demangles_to("_RNvCs1234_7mycrate3foo", "mycrate::foo");
     demangles_to("_Znwm", "operator new");
+    demangles_to("_ZNSt6vectorINSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEESaIS5_EE5clearEv",
+                 "std::vector<std::string, std::allocator<std::string > >::clear");
     demangles_to("main", "main");
     demangles_to("_Znotmangled", "_Znotmangled");
     demangles_to("", "");
