@@ -33,6 +33,7 @@
     X(sample_rate, SAMPLE_BYTES_DEFAULT, 1, UINT64_C(1) << 40, "mode=sample: mean distance of samples, in bytes")       \
     X(depth, TRACE_DEPTH_DEFAULT, 1, STACK_FRAMES_MAX, "frames kept of a call stack")                                  \
     X(children, 0, 0, 1, "children of fork are recorded, too, each in a file of its own")                              \
+    X(pid, 0, 0, UINT32_MAX, "record only in the process with this id, and what it executes (0: in each)")              \
     X(ctl, 0, 0, 1, "be ready for `nebmalloc ctl` from the start")                                                     \
     X(dump_signal, 0, 0, 64, "copy what is recorded so far to a file when this signal arrives (0: none)")
 

@@ -377,7 +377,8 @@ void neb_recorder_init(const uint64_t values[OPTION_COUNT])
         neb_os_complain("NEBMALLOC: dump_signal: this signal is in use or cannot be caught");
     neb_lock_take(&recorder_lock);
     running = settings;
-    if (settings.mode != NBT_MODE_OFF) {
+    bool elsewhere = values[OPTION_pid] != 0 && values[OPTION_pid] != neb_os_process_id();
+    if (settings.mode != NBT_MODE_OFF && !elsewhere) {
         (void)session_start(NULL);
     } else if (values[OPTION_ctl] != 0 && file_open(NULL) == 0) {
         worker_ensure();
