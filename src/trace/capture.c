@@ -391,11 +391,24 @@ static unsigned stack_walk(struct walk *walk, struct guide *guide, uint32_t *par
     }
 }
 
+static uint32_t child_find(struct stack_cache *cache, uint32_t parent, const struct frame *frame)
+{
+    uint32_t key = parent | (uint32_t)frame->is_exact << 31;
+    uint64_t hash = (frame->pc ^ (uint64_t)key << 32 ^ key) * UINT64_C(0x9E3779B97F4A7C15);
+    struct child *child = &cache->child[hash >> 32 & (STACK_CACHE_CHILDREN - 1)];
+    if (NEB_LIKELY(child->node != 0 && child->pc == frame->pc && child->parent_and_exact == key))
+        return child->node;
+    uint32_t node = neb_depot_child(parent, frame->pc, frame->is_exact);
+    if (node >= NBT_STACK_FIRST)
+        *child = (struct child){frame->pc, key, node};
+    return node;
+}
+
 /* Nodes of the frames that have none, from the outermost of them inwards. */
-static void nodes_find(struct stack *stack, unsigned unknown, uint32_t parent)
+static void nodes_find(struct stack_cache *cache, struct stack *stack, unsigned unknown, uint32_t parent)
 {
     for (unsigned i = unknown; i-- > 0;) {
-        parent = neb_depot_child(parent, stack->frame[i].pc, stack->frame[i].is_exact);
+        parent = child_find(cache, parent, &stack->frame[i]);
         stack->frame[i].node = parent;
     }
     stack->node = parent;
@@ -419,7 +432,7 @@ static void stack_capture(struct stack_cache *cache, struct stack *stack, const 
     if (place->stack != NULL)
         reach_move(&reach, place->stack);
     unsigned unknown = stack_walk(&walk, &guide, &parent);
-    nodes_find(stack, unknown, unknown == stack->frame_count ? (stack->is_complete ? NBT_STACK_NONE : NBT_STACK_TRUNCATED) : parent);
+    nodes_find(cache, stack, unknown, unknown == stack->frame_count ? (stack->is_complete ? NBT_STACK_NONE : NBT_STACK_TRUNCATED) : parent);
     cache->window_low = reach.low;
     cache->window_high = reach.high;
 }
@@ -460,8 +473,12 @@ static NEB_NOINLINE struct captured capture_slow(struct stack_cache *cache, stru
 struct captured neb_capture(struct stack_cache *cache, const struct place *place)
 {
     struct stack **slot = slot_of(cache, place);
-    cache->generation = atomic_load_explicit(&neb_trace_page.state.generation, memory_order_relaxed); /* a hint */
-    if (NEB_LIKELY(is_same_stack(*slot, place, cache->generation))) {
+    uint64_t generation = atomic_load_explicit(&neb_trace_page.state.generation, memory_order_relaxed); /* a hint */
+    if (NEB_UNLIKELY(cache->generation != generation)) {
+        cache->generation = generation;
+        memset(cache->child, 0, sizeof cache->child);
+    }
+    if (NEB_LIKELY(is_same_stack(*slot, place, generation))) {
         cache->newest = *slot;
         return (struct captured){(*slot)->node, &(*slot)->note};
     }

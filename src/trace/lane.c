@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "heap/meta.h"
 #include "os/clock.h"
+#include "os/env.h"
 #include "os/lock.h"
 #include "os/process.h"
 #include "os/thread.h"
@@ -158,7 +159,7 @@ static NEB_COLD struct lane *lane_dropped(void)
     return NULL;
 }
 
-NEB_NOINLINE static struct lane *lane_enter_slow(void)
+static struct lane *lane_enter_new(void)
 {
     struct lane *lane = own;
     if (lane == NULL && (lane = lane_take()) == NULL) {
@@ -172,6 +173,14 @@ NEB_NOINLINE static struct lane *lane_enter_slow(void)
         neb_lane_leave(lane);
         return NULL;
     }
+    return lane;
+}
+
+NEB_NOINLINE static struct lane *lane_enter_slow(void)
+{
+    int saved = neb_os_error();
+    struct lane *lane = lane_enter_new();
+    neb_os_set_error(saved);
     return lane;
 }
 
@@ -189,6 +198,11 @@ struct lane *neb_lane_enter(void)
                      lane->session != atomic_load_explicit(&state()->session, memory_order_relaxed)))
         return lane_enter_slow();
     return lane;
+}
+
+struct lane *neb_lane_mine(void)
+{
+    return tls.lane;
 }
 
 void neb_lane_leave(struct lane *lane)
@@ -279,10 +293,11 @@ static void dropped_put(struct lane *lane, uint64_t dropped)
 /* Room for one event, after a stamp if it is due; NULL: there is none. */
 static unsigned char *event_begin(struct lane *lane)
 {
+    enum { ROOM = 3 * EVENT_BYTES_MAX };
+    if (NEB_UNLIKELY((size_t)(lane->end - lane->at) < ROOM) && !chunk_renew(lane))
+        return NULL;
     uint64_t epoch = atomic_load_explicit(&state()->epoch, memory_order_relaxed);
     uint64_t dropped = atomic_load_explicit(&lane->counts.dropped, memory_order_relaxed);
-    if (NEB_UNLIKELY((size_t)(lane->end - lane->at) < EVENT_BYTES_MAX + 3 * EVENT_BYTES_MAX) && !chunk_renew(lane))
-        return NULL;
     if (NEB_UNLIKELY(lane->epoch != epoch))
         stamp_put(lane, epoch);
     if (NEB_UNLIKELY(dropped != lane->dropped_told))

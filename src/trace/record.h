@@ -17,6 +17,8 @@ struct record_call {
     struct place place;
 };
 
+/* In mode sample: whether the next sample lies behind this allocation, of which nothing then needs to be told. */
+bool neb_record_skips(size_t size);
 void neb_record_alloc(void *p, const struct record_call *call);
 void neb_record_failed(const struct record_call *call);
 void neb_record_free(void *p);

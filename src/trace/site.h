@@ -16,8 +16,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Where a node's stack is counted. note: kept with the stack by the caller (capture.h); may be NULL. */
-struct nbt_site *neb_site_of(uint32_t node, uint32_t *note);
+/* The number of the site where a node's stack is counted; 0: none. note: kept with the stack by the caller (capture.h);
+ * may be NULL. */
+uint32_t neb_site_of(uint32_t node, uint32_t *note);
+/* NULL: there is none of this number, or not any more. */
+struct nbt_site *neb_site_numbered(uint32_t number);
 
 struct site_alloc {
     size_t size, usable;
@@ -37,7 +40,8 @@ struct site_free {
 void neb_site_free(struct nbt_site *site, const struct site_free *free_);
 
 void neb_sites_begin(void);
-void neb_sites_finish(void);
+/* is_quiet: nobody is in the middle of counting, so that nothing need stay mapped. */
+void neb_sites_finish(bool is_quiet);
 void neb_sites_forget(void);
 
 #endif
