@@ -103,7 +103,8 @@ static const char *keep(struct symbols *symbols, const char *text)
 /* What std::string is made of says less than its name does. */
 static char *with_short_strings(char *name)
 {
-    static const char text[] = "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >";
+    static const char text[] =
+        "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >";
     static const char shorter[] = "std::string";
     for (char *at = name; (at = strstr(at, text)) != NULL; at += sizeof shorter - 1) {
         memcpy(at, shorter, sizeof shorter - 1);
@@ -463,7 +464,8 @@ bool symbol_passes_on(const char *function)
                                             "std::__new_allocator<",
                                             "std::_Vector_base<",
                                             "__gnu_cxx::__aligned_membuf",
-                                            "std::__cxx11::basic_string<", "std::string::",
+                                            "std::__cxx11::basic_string<",
+                                            "std::string::",
                                             "std::vector<",
                                             "std::_Rb_tree<",
                                             "std::_Hashtable<",
