@@ -184,9 +184,7 @@ int command_flame(const struct arguments *arguments)
         tree_json(&loaded, &calls, arguments, "flame");
         goto done;
     }
-    char *what = tool_text("%s", metric_facts[arguments->metric].title);
-    print_title(&loaded.model, what);
-    free(what);
+    print_title(&loaded.model, metric_facts[arguments->metric].title);
     uint32_t root = flame_root(&calls, arguments->metric);
     uint64_t whole = calls.items[root].total[arguments->metric];
     unsigned lines = arguments->depth > 0 ? arguments->depth : term.terminal ? term.height - 4 : 40;
