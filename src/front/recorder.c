@@ -109,8 +109,10 @@ static int file_open(const char *parent_file)
     static struct nbt_file head; /* recorder_lock */
     static char name[OS_PATH_BYTES];
     neb_os_identity(&identity);
-    if (!neb_naming_expand(running.pattern, identity.executable, identity.process, name, sizeof name))
+    if (!neb_naming_expand(running.pattern, identity.executable, identity.process, name, sizeof name)) {
+        neb_os_complain("NEBMALLOC: out: in the name of a file, %e, %p and %% are accepted, and 1,023 bytes; nothing is recorded");
         return OS_NAME_TOO_LONG;
+    }
     atomic_store_explicit(&state()->start_ns, neb_clock_ns(), memory_order_relaxed); /* the mode publishes it: T1 */
     atomic_store_explicit(&state()->now_ns, 0, memory_order_relaxed);
     head_make(&head);
@@ -181,7 +183,7 @@ static void session_stop(void)
     neb_summary_finish();
     neb_lanes_finish(is_quiet);
     neb_depot_finish();
-    neb_sites_finish();
+    neb_sites_finish(is_quiet);
     neb_output_close(was_full ? NBT_FULL : NBT_CLOSED);
 }
 

@@ -28,7 +28,7 @@ bool neb_os_can_read(const void *address);
 
 /* A module around a program counter, from the loader's table that is read without locks (glibc 2.35 and later). */
 struct os_module {
-    const unsigned char *map; /* first byte of its first mapping: the ELF header */
+    const unsigned char *map; /* first byte of its first mapping, the ELF header; with gaps between them: of that around pc */
     uintptr_t start, end;     /* addresses of its mappings */
     uintptr_t base;           /* what is added to the file's addresses */
     const char *name;         /* as the loader has it; "" for the program itself */

@@ -285,10 +285,11 @@ static void dropped_put(struct lane *lane, uint64_t dropped)
 /* Room for one event, after a stamp if it is due; NULL: there is none. */
 static unsigned char *event_begin(struct lane *lane)
 {
+    enum { ROOM = 3 * EVENT_BYTES_MAX };
+    if (NEB_UNLIKELY((size_t)(lane->end - lane->at) < ROOM) && !chunk_renew(lane))
+        return NULL;
     uint64_t epoch = atomic_load_explicit(&state()->epoch, memory_order_relaxed);
     uint64_t dropped = atomic_load_explicit(&lane->counts.dropped, memory_order_relaxed);
-    if (NEB_UNLIKELY((size_t)(lane->end - lane->at) < EVENT_BYTES_MAX + 3 * EVENT_BYTES_MAX) && !chunk_renew(lane))
-        return NULL;
     if (NEB_UNLIKELY(lane->epoch != epoch))
         stamp_put(lane, epoch);
     if (NEB_UNLIKELY(dropped != lane->dropped_told))

@@ -95,6 +95,7 @@ void neb_modules_begin(void)
 {
     module_count = newest = 0;
     stream.chunk = NULL;
+    (void)neb_output_append(&stream, "", 0); /* in front of the stacks: a file that is cut off has the modules first */
 }
 
 void neb_modules_finish(void)

@@ -568,19 +568,35 @@ static struct rule rule_make(const struct row *row)
 
 /* ---- the function around pc ---------------------------------------------------------------------------------------------- */
 
+/* Between which addresses tables may stand. The loader tells of a module with gaps only the part with the code: its tables
+ * are then believed where they are, as the C++ runtime does. */
+struct limits {
+    const unsigned char *low, *high;
+};
+
+enum { FAR = 1 << 30 };
+
+static struct limits limits_of(const struct os_module *module)
+{
+    const unsigned char *end = module->map + (module->end - module->start);
+    if (module->unwind >= module->map && module->unwind < end)
+        return (struct limits){module->map, end};
+    return (struct limits){module->unwind - FAR, module->unwind + FAR};
+}
+
 /* .eh_frame_hdr in the one form that linkers write: version 1, a sorted table of pairs {function, FDE}, both as 32-bit
  * distances from the header's start. */
-static const unsigned char *fde_find(const struct os_module *module, uintptr_t pc, const unsigned char *limit)
+static const unsigned char *fde_find(const struct os_module *module, uintptr_t pc, const struct limits *limits)
 {
     enum { VERSION = 1, TABLE_ENCODING = PE_DATAREL | PE_SDATA4 };
     const unsigned char *header = module->unwind;
-    struct reader reader = {header, limit, false};
+    struct reader reader = {header, limits->high, false};
     if (take_u8(&reader) != VERSION)
         return NULL;
     uint8_t frame_encoding = take_u8(&reader), count_encoding = take_u8(&reader), table_encoding = take_u8(&reader);
     (void)take_encoded(&reader, frame_encoding);
     size_t count = take_encoded(&reader, count_encoding);
-    if (reader.failed || table_encoding != TABLE_ENCODING || count == 0 || count > (size_t)(limit - reader.at) / 8)
+    if (reader.failed || table_encoding != TABLE_ENCODING || count == 0 || count > (size_t)(limits->high - reader.at) / 8)
         return NULL;
     int64_t wanted = (int64_t)(pc - ptr_address(header));
     size_t low = 0, high = count; /* the last entry that is not above */
@@ -596,18 +612,18 @@ static const unsigned char *fde_find(const struct os_module *module, uintptr_t p
     int32_t pair[2];
     memcpy(pair, reader.at + low * 8, 8);
     ptrdiff_t distance = (ptrdiff_t)pair[1];
-    ptrdiff_t before = header - module->map, behind = limit - header;
+    ptrdiff_t before = header - limits->low, behind = limits->high - header;
     return pair[0] <= wanted && distance > -before && distance < behind ? header + distance : NULL;
 }
 
-static struct rule fde_decode(const unsigned char *fde, uintptr_t pc, const struct os_module *module, const unsigned char *limit)
+static struct rule fde_decode(const unsigned char *fde, uintptr_t pc, const struct limits *limits)
 {
     struct rule unknown = {0, 0, 0, RULE_UNKNOWN};
     uint32_t distance;
     struct cie cie;
-    struct reader reader = record_at(fde, limit, &distance);
-    if (reader.failed || distance == 0 || distance > (size_t)(fde + 4 - module->map) ||
-        !cie_read(&cie, fde + 4 - distance, limit))
+    struct reader reader = record_at(fde, limits->high, &distance);
+    if (reader.failed || distance == 0 || distance > (size_t)(fde + 4 - limits->low) ||
+        !cie_read(&cie, fde + 4 - distance, limits->high))
         return unknown;
     uintptr_t start = take_encoded(&reader, cie.pointer_encoding), length = take_encoded(&reader, cie.pointer_encoding & 15);
     if (cie.has_augmentation)
@@ -634,11 +650,9 @@ struct rule neb_rule_decode(uintptr_t pc)
     struct rule unknown = {0, 0, 0, RULE_UNKNOWN};
     if (!neb_os_module_of(pc, &module) || module.unwind == NULL)
         return unknown;
-    const unsigned char *limit = module.map + (module.end - module.start);
-    if (module.unwind < module.map || module.unwind >= limit)
-        return unknown;
-    const unsigned char *fde = fde_find(&module, pc, limit);
-    return fde == NULL ? unknown : fde_decode(fde, pc, &module, limit);
+    struct limits limits = limits_of(&module);
+    const unsigned char *fde = fde_find(&module, pc, &limits);
+    return fde == NULL ? unknown : fde_decode(fde, pc, &limits);
 }
 
 /* ---- the table --------------------------------------------------------------------------------------------------------- */

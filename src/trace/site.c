@@ -220,12 +220,17 @@ void neb_sites_begin(void)
     neb_lock_give(&neb_locks[LOCK_TRACE_LANES]);
 }
 
-/* Stays mapped: a thread that was stopped in the middle may still be counting. */
-void neb_sites_finish(void)
+void neb_sites_finish(bool is_quiet)
 {
     for (uint32_t i = 0; i < CHUNKS_MAX; i++) {
         struct nbt_chunk *chunk = atomic_load_explicit(&chunks[i], memory_order_relaxed);
-        if (chunk != NULL)
+        if (chunk == NULL)
+            continue;
+        if (is_quiet)
+            atomic_store_explicit(&chunks[i], NULL, memory_order_relaxed);
+        if (is_quiet)
+            neb_output_seal(chunk);
+        else
             neb_output_seal_in_place(chunk);
     }
 }

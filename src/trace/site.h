@@ -37,7 +37,8 @@ struct site_free {
 void neb_site_free(struct nbt_site *site, const struct site_free *free_);
 
 void neb_sites_begin(void);
-void neb_sites_finish(void);
+/* is_quiet: nobody is in the middle of counting, so that nothing need stay mapped. */
+void neb_sites_finish(bool is_quiet);
 void neb_sites_forget(void);
 
 #endif

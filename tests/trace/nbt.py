@@ -80,8 +80,8 @@ class Lane:
 
 
 class File:
-    def __init__(self, data, check_sums=False):
-        self.keys, self.end = {}, None
+    def __init__(self, data, check_sums=False, is_cut=False):
+        self.keys, self.end, self.is_cut = {}, None, is_cut
         self.arguments = []
         self.nodes, self.modules, self.threads, self.marks = {}, {}, [], []
         self.sites, self.points, self.classes, self.lanes = [], [], [], {}
@@ -118,7 +118,7 @@ class File:
                 self.take(*chunk)
             at += span
         for node, (_, module, _, _) in self.nodes.items():
-            if module >= 0 and module not in self.modules:
+            if module >= 0 and module not in self.modules and not is_cut:
                 raise Error(f"node {node} stands in module {module}, which is not there")
         for chunk in later:
             self.take(*chunk)
@@ -188,7 +188,7 @@ class File:
             yield Reader(reader.bytes())
 
     def begin(self, lane, stack, size):
-        if stack > 2 and stack not in self.nodes:
+        if stack > 2 and stack not in self.nodes and not self.is_cut:
             raise Error(f"an event names the stack {stack}, which is not there")
         lane.blocks[lane.next] = (size, stack)
         lane.next += 1
