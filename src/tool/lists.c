@@ -78,9 +78,7 @@ int command_top(const struct arguments *arguments)
     return TOOL_OK;
 }
 
-/* ---- leaks
- * -------------------------------------------------------------------------------------------------------------
- */
+/* ---- leaks --------------------------------------------------------------------------------------------- */
 
 static int site_compare(const void *a, const void *b)
 {
@@ -152,8 +150,7 @@ int command_leaks(const struct arguments *arguments)
     return TOOL_OK;
 }
 
-/* ---- distributions
- * -------------------------------------------------------------------------------------------------- */
+/* ---- distributions ------------------------------------------------------------------------------------- */
 
 enum { LABEL_BYTES = 3 * NUMBER_BYTES };
 
@@ -294,8 +291,7 @@ int command_sizes(const struct arguments *arguments)
     return TOOL_OK;
 }
 
-/* ---- threads, realloc
- * -------------------------------------------------------------------------------------------------- */
+/* ---- threads, realloc ---------------------------------------------------------------------------------- */
 
 static int thread_compare(const void *a, const void *b)
 {
@@ -435,8 +431,7 @@ int command_realloc(const struct arguments *arguments)
     return TOOL_OK;
 }
 
-/* ---- fragmentation
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- fragmentation ------------------------------------------------------------------------------------- */
 
 static int pinner_node_compare(const void *a, const void *b)
 {

@@ -174,8 +174,7 @@ static char *expanded(const char *pattern, long pid, const char *program)
     return text.data;
 }
 
-/* ---- the program
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the program --------------------------------------------------------------------------------------- */
 
 static volatile pid_t child_pid;
 
@@ -240,8 +239,7 @@ static int wait_for(pid_t pid)
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* ---- afterwards
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- afterwards ---------------------------------------------------------------------------------------- */
 
 static void finish_file(const char *path, bool summary)
 {

@@ -121,8 +121,7 @@ char *symbol_demangle(const char *name)
     return plain != NULL ? with_short_strings(plain) : tool_copy(name, strlen(name));
 }
 
-/* ---- a module's file
- * -------------------------------------------------------------------------------------------------- */
+/* ---- a module's file ----------------------------------------------------------------------------------- */
 
 static bool build_id_agrees(Dwfl_Module *module, const struct module *wanted)
 {
@@ -178,8 +177,7 @@ static struct object *object_of(struct symbols *symbols, uint32_t number)
     return object;
 }
 
-/* ---- functions of a unit
- * -------------------------------------------------------------------------------------------- */
+/* ---- functions of a unit ------------------------------------------------------------------------------- */
 
 static void unit_collect(struct unit *unit, Dwarf_Die *parent, unsigned depth)
 {

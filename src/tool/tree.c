@@ -126,9 +126,7 @@ int command_tree(const struct arguments *arguments)
     return TOOL_OK;
 }
 
-/* ---- flame
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- flame --------------------------------------------------------------------------------------------- */
 
 /* A box on a line of the picture, from column `first` up to `last`. */
 struct box {
