@@ -583,8 +583,7 @@ int command_frag(const struct arguments *arguments)
                 print_classes(&model->processes[i], arguments->limit > 0 ? arguments->limit : 10);
         }
         if (!known)
-            printf("the file has no snapshot of the allocator: it is written at the end, and by `nebmalloc "
-                   "ctl PID dump`\n");
+            printf("no snapshot of the allocator: one is made at the end and by `ctl PID dump`\n");
         if (count > 0)
             printf("\nblocks that keep mostly empty slabs:\n");
         for (size_t i = 0; i < count && i < (arguments->limit > 0 ? arguments->limit : 2); i++) {
