@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- conditions: METRIC > [+] NUMBER [K|M|G|%]
- * ----------------------------------------------------------------------- */
+/* ---- conditions: METRIC > [+] NUMBER [K|M|G|%] --------------------------------------------------------- */
 
 struct figures {
     uint64_t leaks, leaked_blocks, peak, bytes, count, sites;
@@ -106,8 +105,7 @@ static bool condition_holds(const struct condition *condition)
     return condition->less ? value < condition->limit : value > condition->limit;
 }
 
-/* ---- two lists of functions as one
- * ---------------------------------------------------------------------------------- */
+/* ---- two lists of functions as one --------------------------------------------------------------------- */
 
 struct row {
     const struct symbol *symbol;

@@ -13,30 +13,6 @@
 static const enum metric shown[] = {METRIC_PEAK, METRIC_BYTES, METRIC_COUNT, METRIC_LEAKED, METRIC_LIFETIME};
 enum { SHOWN = sizeof shown / sizeof shown[0] };
 
-static bool symbol_same(const void *context, uint32_t id, const void *key)
-{
-    const struct symbol *a = ((const struct symbol *const *)context)[id], *b = key;
-    return strcmp(a->function, b->function) == 0 && strcmp(a->module, b->module) == 0;
-}
-
-struct frame_list {
-    const struct symbol **items;
-    size_t count, room;
-    struct table table;
-};
-
-static uint32_t frame_number(struct frame_list *frames, const struct symbol *symbol)
-{
-    uint64_t hash = tool_hash(symbol->function, strlen(symbol->function));
-    uint32_t id = table_find(&frames->table, hash, symbol_same, frames->items, symbol);
-    if (id != UINT32_MAX)
-        return id;
-    TOOL_ROOM(frames->items, frames->count, frames->room);
-    frames->items[frames->count] = symbol;
-    table_add(&frames->table, hash, (uint32_t)frames->count);
-    return (uint32_t)frames->count++;
-}
-
 /* The nearest call on the way out that is not part of an allocator; the call itself if all are. */
 static const struct symbol *call_caller(const struct calls *calls, uint32_t at)
 {
@@ -46,7 +22,7 @@ static const struct symbol *call_caller(const struct calls *calls, uint32_t at)
     return calls->items[at].symbol;
 }
 
-static void put_tree(struct json *json, const struct calls *calls, struct frame_list *frames)
+static void put_tree(struct json *json, const struct calls *calls, struct symbol_list *frames)
 {
     json_open(json, "tree", '{');
     json_open(json, "parent", '[');
@@ -56,12 +32,13 @@ static void put_tree(struct json *json, const struct calls *calls, struct frame_
     static const struct symbol root = {.function = "[root]", .module = ""};
     json_open(json, "frame", '[');
     for (size_t i = 0; i < calls->count; i++)
-        json_number(json, NULL,
-                    frame_number(frames, calls->items[i].symbol == NULL ? &root : calls->items[i].symbol));
+        json_number(
+            json, NULL,
+            symbol_list_number(frames, calls->items[i].symbol == NULL ? &root : calls->items[i].symbol));
     json_close(json, ']');
     json_open(json, "caller", '[');
     for (size_t i = 0; i < calls->count; i++)
-        json_number(json, NULL, i == 0 ? 0 : frame_number(frames, call_caller(calls, (uint32_t)i)));
+        json_number(json, NULL, i == 0 ? 0 : symbol_list_number(frames, call_caller(calls, (uint32_t)i)));
     json_close(json, ']');
     json_open(json, "self", '[');
     for (size_t i = 0; i < calls->count; i++) {
@@ -128,7 +105,7 @@ static void put_time(struct json *json, const struct model *model)
     json_close(json, ']');
 }
 
-static void put_allocator(struct json *json, struct exporting *exporting, struct frame_list *frames)
+static void put_allocator(struct json *json, struct exporting *exporting, struct symbol_list *frames)
 {
     const struct model *model = exporting->model;
     json_open(json, "classes", '[');
@@ -157,7 +134,7 @@ static void put_allocator(struct json *json, struct exporting *exporting, struct
         json_number(json, "blocks", pinners[i].blocks);
         json_open(json, "stack", '[');
         while (depth-- > 0)
-            json_number(json, NULL, frame_number(frames, stack[depth]));
+            json_number(json, NULL, symbol_list_number(frames, stack[depth]));
         json_close(json, ']');
         json_close(json, '}');
     }
@@ -178,7 +155,7 @@ void export_html(struct exporting *exporting)
     static const char *const columns[] = {"at peak", "allocated", "blocks", "not freed", "lifetime"};
     const struct model *model = exporting->model;
     struct json json = {.out = exporting->out, .dense = true};
-    struct frame_list frames = {0};
+    struct symbol_list frames = {0};
     struct calls calls;
     struct stats all = {0};
     calls_make(&calls, model, exporting->symbols);
@@ -214,6 +191,5 @@ void export_html(struct exporting *exporting)
     json_close(&json, '}');
     fwrite(web_after, 1, web_after_bytes, exporting->out);
     calls_finish(&calls);
-    free(frames.items);
-    table_finish(&frames.table);
+    symbol_list_finish(&frames);
 }

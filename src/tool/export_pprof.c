@@ -171,8 +171,7 @@ void export_pprof(struct exporting *exporting)
     buffer_finish(&inner);
 }
 
-/* ---- gperftools
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- gperftools ---------------------------------------------------------------------------------------- */
 
 /* Made up, one for each frame: the symbol table in front gives them their names. It looks an address up less
  * one. */

@@ -23,8 +23,7 @@ static char *valgrind_frame(const struct model *model, uint32_t frame, const str
     return tool_text("0x%llX: %s", address, symbol->function);
 }
 
-/* ---- DHAT: version 2 of its JSON; times in nanoseconds
- * ----------------------------------------------------------- */
+/* ---- DHAT: version 2 of its JSON; times in nanoseconds ------------------------------------------------- */
 
 void export_dhat(struct exporting *exporting)
 {
@@ -80,8 +79,7 @@ void export_dhat(struct exporting *exporting)
     strings_finish(&frames);
 }
 
-/* ---- massif: snapshots over time; the peak's has the tree, from the innermost call outwards
- * -------------------------- */
+/* ---- massif: snapshots over time; the peak's has the tree, from the innermost call outwards ------------ */
 
 /* The tree of callers: below a function stand those that called it. Node 0 is the sum. */
 struct caller {
@@ -201,8 +199,7 @@ void export_massif(struct exporting *exporting)
     free(callers.items);
 }
 
-/* ---- callgrind
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- callgrind ----------------------------------------------------------------------------------------- */
 
 static void put_position(FILE *out, struct strings *files, struct strings *functions, const char *prefix,
                          const struct symbol *symbol)

@@ -4,43 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool symbol_same(const void *context, uint32_t id, const void *key)
-{
-    const struct symbol *a = ((const struct symbol *const *)context)[id], *b = key;
-    return strcmp(a->function, b->function) == 0 && a->line == b->line &&
-           (a->file == b->file || (a->file != NULL && b->file != NULL && strcmp(a->file, b->file) == 0));
-}
-
-struct frame_list {
-    const struct symbol **items;
-    size_t count, room;
-    struct table table;
-};
-
-static uint32_t frame_number(struct frame_list *frames, const struct symbol *symbol)
-{
-    uint64_t hash = tool_mix(tool_hash(symbol->function, strlen(symbol->function)) + symbol->line);
-    uint32_t id = table_find(&frames->table, hash, symbol_same, frames->items, symbol);
-    if (id != UINT32_MAX)
-        return id;
-    TOOL_ROOM(frames->items, frames->count, frames->room);
-    frames->items[frames->count] = symbol;
-    table_add(&frames->table, hash, (uint32_t)frames->count);
-    return (uint32_t)frames->count++;
-}
-
 void export_speedscope(struct exporting *exporting)
 {
     static const enum metric shown[] = {METRIC_PEAK, METRIC_BYTES, METRIC_COUNT, METRIC_LEAKED,
                                         METRIC_LIFETIME};
     const struct model *model = exporting->model;
-    struct frame_list frames = {0};
+    struct symbol_list frames = {0};
     struct json json = {.out = exporting->out};
     for (size_t i = 0; i < model->site_count; i++) {
         size_t count;
         const struct symbol *const *stack = symbols_stack(exporting->symbols, model->sites[i].node, &count);
         for (size_t k = 0; k < count; k++)
-            frame_number(&frames, stack[k]);
+            symbol_list_number(&frames, stack[k]);
     }
     json_open(&json, NULL, '{');
     json_text(&json, "$schema", "https://www.speedscope.app/file-format-schema.json");
@@ -82,7 +57,7 @@ void export_speedscope(struct exporting *exporting)
             sum += value;
             json_open(&json, NULL, '[');
             for (size_t k = 0; k < count; k++)
-                json_number(&json, NULL, frame_number(&frames, stack[k]));
+                json_number(&json, NULL, symbol_list_number(&frames, stack[k]));
             json_close(&json, ']');
         }
         json_close(&json, ']');
@@ -97,12 +72,10 @@ void export_speedscope(struct exporting *exporting)
     }
     json_close(&json, ']');
     json_close(&json, '}');
-    free(frames.items);
-    table_finish(&frames.table);
+    symbol_list_finish(&frames);
 }
 
-/* ---- trace events
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- trace events -------------------------------------------------------------------------------------- */
 
 static void event_begin(struct json *json, const char *name, const char *phase, const struct process *process,
                         uint64_t time_ns)

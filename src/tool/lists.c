@@ -78,9 +78,7 @@ int command_top(const struct arguments *arguments)
     return TOOL_OK;
 }
 
-/* ---- leaks
- * -------------------------------------------------------------------------------------------------------------
- */
+/* ---- leaks --------------------------------------------------------------------------------------------- */
 
 static int site_compare(const void *a, const void *b)
 {
@@ -132,7 +130,7 @@ int command_leaks(const struct arguments *arguments)
         json_close(&json, ']');
         json_end(&json);
     } else {
-        print_title(model, "blocks that were not freed");
+        print_title(model, "blocks not freed");
         rows = rows == 0 ? rows_of(arguments, 4) / (depth + 1) : rows;
         rows = rows == 0 ? 1 : rows;
         for (size_t i = 0; i < count && i < rows; i++) {
@@ -152,8 +150,7 @@ int command_leaks(const struct arguments *arguments)
     return TOOL_OK;
 }
 
-/* ---- distributions
- * -------------------------------------------------------------------------------------------------- */
+/* ---- distributions ------------------------------------------------------------------------------------- */
 
 enum { LABEL_BYTES = 3 * NUMBER_BYTES };
 
@@ -224,7 +221,7 @@ int command_lifetimes(const struct arguments *arguments)
         struct stats all = {0};
         for (size_t i = 0; i < loaded.model.site_count; i++)
             stats_add(&all, &loaded.model.sites[i].stats);
-        print_title(&loaded.model, "how long blocks live, counted in allocations of their thread");
+        print_title(&loaded.model, "lives, in allocations");
         print_histogram(all.age, NBT_AGE_BUCKETS, age_label);
         unsigned used = 4;
         for (unsigned i = 0; i < NBT_AGE_BUCKETS; i++)
@@ -294,8 +291,7 @@ int command_sizes(const struct arguments *arguments)
     return TOOL_OK;
 }
 
-/* ---- threads, realloc
- * -------------------------------------------------------------------------------------------------- */
+/* ---- threads, realloc ---------------------------------------------------------------------------------- */
 
 static int thread_compare(const void *a, const void *b)
 {
@@ -435,8 +431,7 @@ int command_realloc(const struct arguments *arguments)
     return TOOL_OK;
 }
 
-/* ---- fragmentation
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- fragmentation ------------------------------------------------------------------------------------- */
 
 static int pinner_node_compare(const void *a, const void *b)
 {
@@ -517,7 +512,8 @@ static void frag_json(struct loaded *loaded, const struct pinner *pinners, size_
 
 static int class_compare(const void *a, const void *b)
 {
-    const struct nbt_class *left = *(const struct nbt_class *const *)a, *right = *(const struct nbt_class *const *)b;
+    const struct nbt_class *left = *(const struct nbt_class *const *)a,
+                           *right = *(const struct nbt_class *const *)b;
     if (left->slab_bytes != right->slab_bytes)
         return left->slab_bytes > right->slab_bytes ? -1 : 1;
     return left->block_bytes < right->block_bytes ? -1 : left->block_bytes > right->block_bytes;
@@ -561,7 +557,8 @@ static void print_classes(const struct process *process, unsigned rows)
                       bytes = number_bytes(class->slab_bytes), live = number_count(class->live),
                       cached = number_count(class->cached), share = number_percent(used, class->slab_bytes);
         const char *name = i == rows ? "others" : class->block_bytes == 0 ? "large" : size.text;
-        grid_add(grid, (const char *[]){name, slabs.text, bytes.text, live.text, cached.text, share.text, bar});
+        grid_add(grid,
+                 (const char *[]){name, slabs.text, bytes.text, live.text, cached.text, share.text, bar});
         free(bar);
     }
     grid_print(grid);
@@ -579,15 +576,14 @@ int command_frag(const struct arguments *arguments)
         frag_json(&loaded, pinners, count);
     } else {
         bool known = false;
-        print_title(model, "the allocator's memory, at the end or the last dump");
+        print_title(model, "the allocator, at the end");
         for (size_t i = 0; i < model->process_count; i++) {
             known |= model->processes[i].class_count > 0;
             if (model->processes[i].class_count > 0)
                 print_classes(&model->processes[i], arguments->limit > 0 ? arguments->limit : 10);
         }
         if (!known)
-            printf("the file has no snapshot of the allocator: it is written at the end, and by `nebmalloc "
-                   "ctl PID dump`\n");
+            printf("no snapshot of the allocator: one is made at the end and by `ctl PID dump`\n");
         if (count > 0)
             printf("\nblocks that keep mostly empty slabs:\n");
         for (size_t i = 0; i < count && i < (arguments->limit > 0 ? arguments->limit : 2); i++) {

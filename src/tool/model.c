@@ -92,8 +92,7 @@ void model_finish(struct model *model)
     *model = (struct model){0};
 }
 
-/* ---- what is the same is kept once
- * -------------------------------------------------------------------------------- */
+/* ---- what is the same is kept once --------------------------------------------------------------------- */
 
 static bool module_same(const void *context, uint32_t id, const void *key)
 {
@@ -193,9 +192,7 @@ void model_damage(struct model *model, const char *format, ...)
     model->damage[model->damage_count++] = tool_copy(text, strlen(text));
 }
 
-/* ---- sums
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- sums ---------------------------------------------------------------------------------------------- */
 
 static uint64_t larger(uint64_t a, uint64_t b)
 {

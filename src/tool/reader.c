@@ -82,8 +82,7 @@ char *reader_header(const struct source *source, struct nbt_file *header)
     return NULL;
 }
 
-/* ---- where chunks are
- * ----------------------------------------------------------------------------------------------- */
+/* ---- where chunks are ---------------------------------------------------------------------------------- */
 
 static bool header_plausible(const struct nbt_chunk *header)
 {
@@ -207,9 +206,7 @@ void chunks_scan(const struct source *source, struct model *model, struct chunks
                      (unsigned long long)source->bytes, (unsigned long long)header.file_bytes);
 }
 
-/* ---- payloads
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- payloads ------------------------------------------------------------------------------------------ */
 
 static const char *kind_name(unsigned kind)
 {
@@ -292,9 +289,7 @@ unusable:
     return false;
 }
 
-/* ---- a file
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- a file -------------------------------------------------------------------------------------------- */
 
 char *reader_source(struct model *model, const struct source *source)
 {

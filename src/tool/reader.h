@@ -24,8 +24,7 @@ char *reader_source(struct model *model, const struct source *source);
 /* Reads every file or ends the tool with a line; sums the model up. */
 void reader_files(struct model *model, char *const *paths, int count);
 
-/* ---- chunks, for the reader's own parts and for whoever rewrites a file
- * ------------------------------------------ */
+/* ---- chunks, for the reader's own parts and for whoever rewrites a file -------------------------------- */
 
 struct chunk {
     struct nbt_chunk header;

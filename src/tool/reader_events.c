@@ -53,8 +53,7 @@ struct fold {
 
 enum { POINTS_MAX = 1024, LANE_DEPTH_MAX = 64 };
 
-/* ---- live blocks: open addressing, deletion moves the followers up
- * ---------------------------------------------- */
+/* ---- live blocks: open addressing, deletion moves the followers up ------------------------------------- */
 
 static size_t block_home(const struct fold *fold, uint32_t lane_plus_one, uint64_t number)
 {
@@ -111,8 +110,7 @@ static bool block_take(struct fold *fold, uint32_t lane_plus_one, uint64_t numbe
     return true;
 }
 
-/* ---- sites and threads
- * ------------------------------------------------------------------------------------------------ */
+/* ---- sites and threads --------------------------------------------------------------------------------- */
 
 static unsigned bucket(uint64_t value, unsigned count)
 {
@@ -257,9 +255,7 @@ static void realloc_noted(struct fold *fold, struct lane *lane, uint64_t size_an
     stats->reallocs_moved += size_and_moved & 1;
 }
 
-/* ---- lanes
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- lanes --------------------------------------------------------------------------------------------- */
 
 static struct lane *lane_find(const struct fold *fold, uint64_t id)
 {
@@ -490,8 +486,7 @@ static void lanes_make(struct fold *fold)
         lane_peek(fold, &fold->lanes[i]);
 }
 
-/* ---- the lane whose next event is oldest: a heap of lanes with the time they had when they were put in
- * ------------- */
+/* ---- the lane whose next event is oldest: a heap of lanes with the time they had when they were put in - */
 
 struct turn {
     uint64_t epoch, time_ns;

@@ -39,8 +39,7 @@ static char *record_text(struct cursor *record, uint64_t bytes)
     return tool_copy((const char *)part.at, (size_t)(part.end - part.at));
 }
 
-/* ---- keys and values
- * ------------------------------------------------------------------------------------------------ */
+/* ---- keys and values ----------------------------------------------------------------------------------- */
 
 typedef void pair_take(struct process *process, const char *key, const char *value);
 
@@ -125,8 +124,7 @@ static void decode_end(struct reading *reading, const struct chunk *chunk, const
     each_pair(reading, payload, end_pair);
 }
 
-/* ---- modules, threads, marks
- * ---------------------------------------------------------------------------------------- */
+/* ---- modules, threads, marks --------------------------------------------------------------------------- */
 
 enum { MODULES_MAX = 1 << 20 };
 
@@ -238,9 +236,7 @@ static void decode_marks(struct reading *reading, const struct chunk *chunk, con
     }
 }
 
-/* ---- stacks
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- stacks -------------------------------------------------------------------------------------------- */
 
 uint32_t reading_node(struct reading *reading, uint64_t stack)
 {
@@ -306,9 +302,7 @@ static void decode_stacks(struct reading *reading, const struct chunk *chunk, co
     }
 }
 
-/* ---- sites
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- sites --------------------------------------------------------------------------------------------- */
 
 /* What a sampled count stands for. */
 static uint64_t scaled(uint64_t value, uint64_t weighted, uint64_t counted)
@@ -404,8 +398,7 @@ static void read_sites(struct reading *reading)
     buffer_finish(&all);
 }
 
-/* ---- the allocator over time
- * ----------------------------------------------------------------------------------------- */
+/* ---- the allocator over time --------------------------------------------------------------------------- */
 
 static void decode_timeline(struct reading *reading, const struct chunk *chunk, const struct buffer *payload)
 {

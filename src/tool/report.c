@@ -51,15 +51,16 @@ void print_title(const struct model *model, const char *what)
     const char *command = first->command != NULL ? first->command
                           : first->exe != NULL   ? first->exe
                                                  : first->file;
-    char *named = term_clean(term_shorten(command, term.width > 50 ? term.width - 46 : 20));
-    printf("%s%s%s  ", term_on(STYLE_TITLE), named, term_off());
+    char *about = model->process_count == 1
+                      ? tool_text("pid %llu, mode %s, %s", (unsigned long long)first->pid, modes[first->mode],
+                                  number_time(first->end_ns).text)
+                      : tool_text("and %zu more", model->process_count - 1);
+    size_t used = term_columns(about) + term_columns(what) + 4;
+    char *named = term_clean(term_shorten(command, term.width > used + 12 ? term.width - used : 12));
+    printf("%s%s%s  %s%s%s%s%s\n", term_on(STYLE_TITLE), named, term_off(), term_on(STYLE_DIM), about,
+           term_off(), what[0] == '\0' ? "" : ": ", what);
     free(named);
-    if (model->process_count == 1)
-        printf("%spid %llu, mode %s, %s%s", term_on(STYLE_DIM), (unsigned long long)first->pid,
-               modes[first->mode], number_time(first->end_ns).text, term_off());
-    else
-        printf("%sand %zu more processes%s", term_on(STYLE_DIM), model->process_count - 1, term_off());
-    printf("%s%s\n", what[0] == '\0' ? "" : ": ", what);
+    free(about);
     for (size_t i = 0; i < model->process_count; i++)
         if (state_text(&model->processes[i])[0] != '\0')
             printf("%sprocess %llu: %s%s\n", term_on(STYLE_WARM), (unsigned long long)model->processes[i].pid,
@@ -81,7 +82,7 @@ static void print_figures(const struct model *model, const struct stats *all)
     const char *about = model->sampled ? "about " : "";
     printf("allocated  %s%s%s%s blocks, %s", about, term_on(STYLE_NUMBER), number_count(totals->allocs).text,
            term_off(), number_bytes(totals->bytes).text);
-    printf(";  freed at once %s, by other threads %s\n", number_percent(all->frees_at_once, all->allocs).text,
+    printf(";  freed at once %s, by others %s\n", number_percent(all->frees_at_once, all->allocs).text,
            number_percent(all->frees_remote, all->frees).text);
     printf("peak       %s%s%s%s", about, term_on(STYLE_NUMBER), number_bytes(totals->peak_bytes).text,
            term_off());
@@ -91,11 +92,11 @@ static void print_figures(const struct model *model, const struct stats *all)
         printf(" (the sum of each process's)");
     printf(";  reallocs %s (%s moved)", number_count(all->reallocs).text,
            number_percent(all->reallocs_moved, all->reallocs).text);
-    if (all->usable_bytes > all->bytes)
-        printf(";  slack %s", number_percent(all->usable_bytes - all->bytes, all->usable_bytes).text);
     printf("\nnot freed  %s%s%s%s in %s blocks", about,
            term_on(totals->live_bytes > 0 ? STYLE_WARM : STYLE_GOOD), number_bytes(totals->live_bytes).text,
            term_off(), number_count(totals->live_blocks).text);
+    if (all->usable_bytes > all->bytes)
+        printf(";  slack %s", number_percent(all->usable_bytes - all->bytes, all->usable_bytes).text);
     if (totals->failed > 0)
         printf(";  %s%s requests failed%s", term_on(STYLE_BAD), number_count(totals->failed).text,
                term_off());
@@ -173,8 +174,7 @@ int command_report(const struct arguments *arguments)
         print_best(&groups, METRIC_PEAK, model->totals.peak_bytes, rows);
         if (model->totals.live_bytes > 0)
             print_best(&groups, METRIC_LEAKED, model->totals.live_bytes, rows);
-        printf("%smore: nebmalloc top|tree|flame|leaks|lifetimes|sizes|threads|realloc|frag, or export "
-               "--format html%s\n",
+        printf("%smore: top, tree, flame, leaks, lifetimes, sizes, threads, realloc, frag, export%s\n",
                term_on(STYLE_DIM), term_off());
     }
     groups_finish(&groups);

@@ -138,7 +138,8 @@ static char *output_name(const struct run_options *options, const char *program)
     for (char *p = text; *p != '\0'; p++)
         if (*p == ',')
             *p = '_';
-    /* The library would put in the name of what is executed in the end; without --children one file is looked for. */
+    /* The library would put in the name of what is executed in the end; without --children one file is looked
+     * for. */
     for (char *e; !options->children && (e = strstr(text, "%e")) != NULL;) {
         char *named = tool_text("%.*s%s%s", (int)(e - text), text, name, e + 2);
         free(text);
@@ -173,8 +174,7 @@ static char *expanded(const char *pattern, long pid, const char *program)
     return text.data;
 }
 
-/* ---- the program
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the program --------------------------------------------------------------------------------------- */
 
 static volatile pid_t child_pid;
 
@@ -239,8 +239,7 @@ static int wait_for(pid_t pid)
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* ---- afterwards
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- afterwards ---------------------------------------------------------------------------------------- */
 
 static void finish_file(const char *path, bool summary)
 {
@@ -283,7 +282,8 @@ static void finish_file(const char *path, bool summary)
 /* "app.nbt", 2 -> "app-2.nbt": what the library takes when the name is somebody's. */
 static char *numbered(const char *path, unsigned number)
 {
-    size_t length = strlen(path), stem = length > 4 && strcmp(path + length - 4, ".nbt") == 0 ? length - 4 : length;
+    size_t length = strlen(path),
+           stem = length > 4 && strcmp(path + length - 4, ".nbt") == 0 ? length - 4 : length;
     return tool_text("%.*s-%u%s", (int)stem, path, number, path + stem);
 }
 
@@ -304,8 +304,8 @@ static bool is_of(const char *path, long pid, const struct timespec *since)
     return good;
 }
 
-/* A process that executes one program after another (a shim, env, a shell's exec) writes a file for each: the last is the one
- * that was meant. It gets the name; those before it go. */
+/* A process that executes one program after another (a shim, env, a shell's exec) writes a file for each: the
+ * last is the one that was meant. It gets the name; those before it go. */
 static char *newest_image(const char *path, long pid, const struct timespec *since)
 {
     char *newest = is_of(path, pid, since) ? tool_copy(path, strlen(path)) : NULL;
@@ -390,8 +390,9 @@ int command_run(int argc, char **argv)
     if (options.mode->option != NULL) {
         pattern = output_name(&options, command[0]);
         free(settings);
-        settings = tool_text("mode=%s,out=%s%s%s%s", options.mode->option, pattern, options.children ? ",children=1" : "",
-                             options.more == NULL ? "" : ",", options.more == NULL ? "" : options.more);
+        settings = tool_text("mode=%s,out=%s%s%s%s", options.mode->option, pattern,
+                             options.children ? ",children=1" : "", options.more == NULL ? "" : ",",
+                             options.more == NULL ? "" : options.more);
     }
     struct timespec since;
     clock_gettime(CLOCK_REALTIME_COARSE, &since); /* the clock of file times */

@@ -1,8 +1,9 @@
 /* symbols.c - see symbols.h.
  *
  * libdw's own search for the scopes at an address walks the whole compilation unit each time, which takes
- * seconds for the frames of a large C++ program. So the functions of a unit are listed once, sorted by
- * address, when the first address in it is looked up, and only the function found is searched for what is
+ * seconds for the frames of a large C++ program; and its search for the unit reads .debug_aranges, which
+ * clang and rustc do not write. So the units of a module are listed once by their addresses, the functions of
+ * a unit when the first address in it is looked up, and only the function found is searched for what is
  * inlined in it. */
 #include "tool/symbols.h"
 
@@ -19,15 +20,19 @@
 
 enum { INLINE_DEPTH_MAX = 64 };
 
-struct function_range {
+struct range {
     Dwarf_Addr first, last; /* last is one beyond */
     Dwarf_Off die;
 };
 
+struct ranges { /* sorted, when they are complete */
+    struct range *items;
+    size_t count, room;
+};
+
 struct unit {
     Dwarf_Off die;
-    struct function_range *ranges;
-    size_t range_count, range_room;
+    struct ranges functions;
 };
 
 struct object {
@@ -35,7 +40,9 @@ struct object {
     Dwfl *dwfl;
     Dwfl_Module *module;
     GElf_Addr bias; /* what libdwfl adds to the file's addresses */
-    struct unit *units;
+    Dwarf_Addr dwarf_bias;
+    struct ranges unit_ranges;
+    struct unit *units; /* those that were looked into */
     size_t unit_count, unit_room;
 };
 
@@ -79,8 +86,9 @@ void symbols_destroy(struct symbols *symbols)
     for (size_t i = 0; i < symbols->model->module_count; i++) {
         struct object *object = &symbols->objects[i];
         for (size_t u = 0; u < object->unit_count; u++)
-            free(object->units[u].ranges);
+            free(object->units[u].functions.items);
         free(object->units);
+        free(object->unit_ranges.items);
         if (object->dwfl != NULL)
             dwfl_end(object->dwfl);
     }
@@ -103,7 +111,8 @@ static const char *keep(struct symbols *symbols, const char *text)
 /* What std::string is made of says less than its name does. */
 static char *with_short_strings(char *name)
 {
-    static const char text[] = "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >";
+    static const char text[] =
+        "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >";
     static const char shorter[] = "std::string";
     for (char *at = name; (at = strstr(at, text)) != NULL; at += sizeof shorter - 1) {
         memcpy(at, shorter, sizeof shorter - 1);
@@ -120,8 +129,84 @@ char *symbol_demangle(const char *name)
     return plain != NULL ? with_short_strings(plain) : tool_copy(name, strlen(name));
 }
 
-/* ---- a module's file
- * -------------------------------------------------------------------------------------------------- */
+/* ---- units and their functions ------------------------------------------------------------------------- */
+
+static void ranges_add(struct ranges *ranges, Dwarf_Die *die)
+{
+    ptrdiff_t offset = 0;
+    Dwarf_Addr base, first, last;
+    while ((offset = dwarf_ranges(die, offset, &base, &first, &last)) > 0) {
+        TOOL_ROOM(ranges->items, ranges->count, ranges->room);
+        ranges->items[ranges->count++] = (struct range){first, last, dwarf_dieoffset(die)};
+    }
+}
+
+static int range_compare(const void *a, const void *b)
+{
+    const struct range *left = a, *right = b;
+    return left->first < right->first ? -1 : left->first > right->first;
+}
+
+static void ranges_sort(struct ranges *ranges)
+{
+    if (ranges->count > 0)
+        qsort(ranges->items, ranges->count, sizeof *ranges->items, range_compare);
+}
+
+static const struct range *range_at(const struct ranges *ranges, Dwarf_Addr address)
+{
+    size_t low = 0, high = ranges->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (ranges->items[middle].first <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 && address < ranges->items[low - 1].last ? &ranges->items[low - 1] : NULL;
+}
+
+static void units_collect(struct object *object)
+{
+    Dwarf_Addr bias;
+    for (Dwarf_Die *cu = NULL; (cu = dwfl_module_nextcu(object->module, cu, &bias)) != NULL;) {
+        object->dwarf_bias = bias;
+        if (dwarf_tag(cu) == DW_TAG_compile_unit)
+            ranges_add(&object->unit_ranges, cu);
+    }
+    ranges_sort(&object->unit_ranges);
+}
+
+static void unit_collect(struct unit *unit, Dwarf_Die *parent, unsigned depth)
+{
+    Dwarf_Die die;
+    if (dwarf_child(parent, &die) != 0)
+        return;
+    do {
+        int tag = dwarf_tag(&die);
+        if (tag == DW_TAG_subprogram)
+            ranges_add(&unit->functions, &die);
+        else if (depth < INLINE_DEPTH_MAX && (tag == DW_TAG_namespace || tag == DW_TAG_class_type ||
+                                              tag == DW_TAG_structure_type || tag == DW_TAG_module))
+            unit_collect(unit, &die, depth + 1);
+    } while (dwarf_siblingof(&die, &die) == 0);
+}
+
+static struct unit *unit_of(struct object *object, Dwarf_Die *cu)
+{
+    Dwarf_Off offset = dwarf_dieoffset(cu);
+    for (size_t i = 0; i < object->unit_count; i++)
+        if (object->units[i].die == offset)
+            return &object->units[i];
+    TOOL_ROOM(object->units, object->unit_count, object->unit_room);
+    struct unit *unit = &object->units[object->unit_count++];
+    *unit = (struct unit){.die = offset};
+    unit_collect(unit, cu, 0);
+    ranges_sort(&unit->functions);
+    return unit;
+}
+
+/* ---- a module's file ----------------------------------------------------------------------------------- */
 
 static bool build_id_agrees(Dwfl_Module *module, const struct module *wanted)
 {
@@ -143,8 +228,10 @@ static bool object_report(struct object *object, const struct module *module, co
     object->module = dwfl_report_offline(object->dwfl, module->name, path, -1);
     dwfl_report_end(object->dwfl, NULL, NULL);
     if (object->module != NULL && dwfl_module_getelf(object->module, &object->bias) != NULL) {
-        if (build_id_agrees(object->module, module))
+        if (build_id_agrees(object->module, module)) {
+            units_collect(object);
             return true;
+        }
         object->other_build = true;
     }
     dwfl_end(object->dwfl);
@@ -175,65 +262,6 @@ static struct object *object_of(struct symbols *symbols, uint32_t number)
         free(path);
     }
     return object;
-}
-
-/* ---- functions of a unit
- * -------------------------------------------------------------------------------------------- */
-
-static void unit_collect(struct unit *unit, Dwarf_Die *parent, unsigned depth)
-{
-    Dwarf_Die die;
-    if (dwarf_child(parent, &die) != 0)
-        return;
-    do {
-        int tag = dwarf_tag(&die);
-        if (tag == DW_TAG_subprogram) {
-            ptrdiff_t offset = 0;
-            Dwarf_Addr base, first, last;
-            while ((offset = dwarf_ranges(&die, offset, &base, &first, &last)) > 0) {
-                TOOL_ROOM(unit->ranges, unit->range_count, unit->range_room);
-                unit->ranges[unit->range_count++] =
-                    (struct function_range){first, last, dwarf_dieoffset(&die)};
-            }
-        } else if (depth < INLINE_DEPTH_MAX && (tag == DW_TAG_namespace || tag == DW_TAG_class_type ||
-                                                tag == DW_TAG_structure_type || tag == DW_TAG_module)) {
-            unit_collect(unit, &die, depth + 1);
-        }
-    } while (dwarf_siblingof(&die, &die) == 0);
-}
-
-static int range_compare(const void *a, const void *b)
-{
-    const struct function_range *left = a, *right = b;
-    return left->first < right->first ? -1 : left->first > right->first;
-}
-
-static struct unit *unit_of(struct object *object, Dwarf_Die *cu)
-{
-    Dwarf_Off offset = dwarf_dieoffset(cu);
-    for (size_t i = 0; i < object->unit_count; i++)
-        if (object->units[i].die == offset)
-            return &object->units[i];
-    TOOL_ROOM(object->units, object->unit_count, object->unit_room);
-    struct unit *unit = &object->units[object->unit_count++];
-    *unit = (struct unit){.die = offset};
-    unit_collect(unit, cu, 0);
-    if (unit->range_count > 0)
-        qsort(unit->ranges, unit->range_count, sizeof *unit->ranges, range_compare);
-    return unit;
-}
-
-static const struct function_range *function_at(const struct unit *unit, Dwarf_Addr address)
-{
-    size_t low = 0, high = unit->range_count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (unit->ranges[middle].first <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low > 0 && address < unit->ranges[low - 1].last ? &unit->ranges[low - 1] : NULL;
 }
 
 static const char *die_name(Dwarf_Die *die)
@@ -298,18 +326,23 @@ static bool resolve_in(struct symbols *symbols, struct object *object, const str
     const char *outer = dwfl_module_addrname(object->module, at);
     const char *file = NULL;
     int line = 0;
-    Dwfl_Line *source = dwfl_module_getsrc(object->module, at);
-    if (source != NULL)
-        file = dwfl_lineinfo(source, NULL, &line, NULL, NULL, NULL);
+    Dwarf_Addr bias = object->dwarf_bias;
+    Dwarf *dwarf = dwfl_module_getdwarf(object->module, &bias);
+    Dwarf_Die unit_die, *cu = NULL;
+    const struct range *range = dwarf == NULL ? NULL : range_at(&object->unit_ranges, at - bias);
+    if (range != NULL)
+        cu = dwarf_offdie(dwarf, range->die, &unit_die);
+    Dwarf_Line *source = cu == NULL ? NULL : dwarf_getsrc_die(cu, at - bias);
+    if (source != NULL) {
+        file = dwarf_linesrc(source, NULL, NULL);
+        dwarf_lineno(source, &line);
+    }
     struct symbol symbol = {
         .file = file == NULL ? NULL : keep(symbols, file), .line = (uint32_t)line, .module = module->name};
-    Dwarf_Addr bias;
-    Dwarf_Die *cu = dwfl_module_addrdie(object->module, at, &bias);
-    const struct function_range *range = cu == NULL ? NULL : function_at(unit_of(object, cu), at - bias);
+    range = cu == NULL ? NULL : range_at(&unit_of(object, cu)->functions, at - bias);
     if (range != NULL) {
-        Dwarf *dwarf = dwfl_module_getdwarf(object->module, &bias);
         Dwarf_Die function, chain[INLINE_DEPTH_MAX];
-        if (dwarf != NULL && dwarf_offdie(dwarf, range->die, &function) != NULL) {
+        if (dwarf_offdie(dwarf, range->die, &function) != NULL) {
             size_t count = inlined_at(&function, at - bias, chain, 0);
             for (size_t i = count; i-- > 0;) {
                 const char *name = die_name(&chain[i]);
@@ -463,7 +496,8 @@ bool symbol_passes_on(const char *function)
                                             "std::__new_allocator<",
                                             "std::_Vector_base<",
                                             "__gnu_cxx::__aligned_membuf",
-                                            "std::__cxx11::basic_string<", "std::string::",
+                                            "std::__cxx11::basic_string<",
+                                            "std::string::",
                                             "std::vector<",
                                             "std::_Rb_tree<",
                                             "std::_Hashtable<",

@@ -91,9 +91,7 @@ char *term_shorten(const char *text, size_t columns)
     return tool_text("%.*s%s%s", (int)head, text, dots, text + tail);
 }
 
-/* ---- numbers
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- numbers ------------------------------------------------------------------------------------------- */
 
 static struct number scaled(double value, double step, const char *const *units, unsigned count)
 {
@@ -157,9 +155,7 @@ struct number number_metric(uint64_t value, const char *unit)
                                         : number_count(value);
 }
 
-/* ---- tables
- * -------------------------------------------------------------------------------------------------------------
- */
+/* ---- tables -------------------------------------------------------------------------------------------- */
 
 struct grid {
     const struct grid_column *columns;

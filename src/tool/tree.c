@@ -91,7 +91,7 @@ static void print_call(struct printing *printing, uint32_t at, unsigned depth)
         printing->indent.bytes = bytes;
         printing->indent.data[bytes] = '\0';
     }
-    if (left_out > 0 && shown > 0)
+    if (left_out > 0 && shown > 0 && printing->rows > 0 && printing->rows-- > 0)
         printf("%s%10s %7s  %s.. %u more%s\n", term_on(STYLE_DIM),
                number_metric(left_value, metric_facts[printing->metric].unit).text,
                number_percent(left_value, whole).text, printing->indent.data, left_out, term_off());
@@ -126,9 +126,7 @@ int command_tree(const struct arguments *arguments)
     return TOOL_OK;
 }
 
-/* ---- flame
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- flame --------------------------------------------------------------------------------------------- */
 
 /* A box on a line of the picture, from column `first` up to `last`. */
 struct box {
@@ -184,9 +182,7 @@ int command_flame(const struct arguments *arguments)
         tree_json(&loaded, &calls, arguments, "flame");
         goto done;
     }
-    char *what = tool_text("%s, innermost calls at the bottom", metric_facts[arguments->metric].title);
-    print_title(&loaded.model, what);
-    free(what);
+    print_title(&loaded.model, metric_facts[arguments->metric].title);
     uint32_t root = flame_root(&calls, arguments->metric);
     uint64_t whole = calls.items[root].total[arguments->metric];
     unsigned lines = arguments->depth > 0 ? arguments->depth : term.terminal ? term.height - 4 : 40;

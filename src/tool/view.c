@@ -32,9 +32,32 @@ const struct symbol *view_caller(struct symbols *symbols, uint32_t node)
     return count == 0 ? &none : stack[count - 1];
 }
 
-/* ---- groups
- * ----------------------------------------------------------------------------------------------------------
- */
+static bool listed_same(const void *context, uint32_t id, const void *key)
+{
+    const struct symbol *a = ((const struct symbol *const *)context)[id], *b = key;
+    return strcmp(a->function, b->function) == 0 && strcmp(a->module, b->module) == 0;
+}
+
+uint32_t symbol_list_number(struct symbol_list *list, const struct symbol *symbol)
+{
+    uint64_t hash = tool_hash(symbol->function, strlen(symbol->function));
+    uint32_t id = table_find(&list->table, hash, listed_same, list->items, symbol);
+    if (id != UINT32_MAX)
+        return id;
+    TOOL_ROOM(list->items, list->count, list->room);
+    list->items[list->count] = symbol;
+    table_add(&list->table, hash, (uint32_t)list->count);
+    return (uint32_t)list->count++;
+}
+
+void symbol_list_finish(struct symbol_list *list)
+{
+    free(list->items);
+    table_finish(&list->table);
+    *list = (struct symbol_list){0};
+}
+
+/* ---- groups -------------------------------------------------------------------------------------------- */
 
 static bool same_function(const struct symbol *a, const struct symbol *b)
 {
@@ -102,8 +125,7 @@ void groups_finish(struct groups *groups)
     *groups = (struct groups){0};
 }
 
-/* ---- the tree of calls
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the tree of calls --------------------------------------------------------------------------------- */
 
 struct call_key {
     uint32_t parent;
@@ -196,9 +218,7 @@ void calls_finish(struct calls *calls)
     *calls = (struct calls){0};
 }
 
-/* ---- JSON
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- JSON ---------------------------------------------------------------------------------------------- */
 
 static void json_buckets(struct json *json, const char *key, const uint64_t *buckets, unsigned count)
 {

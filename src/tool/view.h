@@ -34,6 +34,16 @@ char *symbol_label(const struct symbol *symbol);
 /* The last part of a path. */
 const char *path_name(const char *path);
 
+/* Functions, each once (the same name in the same module), numbered from 0 on: for formats that list them apart. */
+struct symbol_list {
+    const struct symbol **items;
+    size_t count, room;
+    struct table table;
+};
+
+uint32_t symbol_list_number(struct symbol_list *list, const struct symbol *symbol);
+void symbol_list_finish(struct symbol_list *list);
+
 /* The calls that led to allocations, merged by function. Node 0 is the root. */
 struct call {
     const struct symbol *symbol;                /* NULL: the root */

@@ -202,7 +202,7 @@ struct lane *neb_lane_enter(void)
 
 struct lane *neb_lane_mine(void)
 {
-    return tls.lane;
+    return own;
 }
 
 void neb_lane_leave(struct lane *lane)

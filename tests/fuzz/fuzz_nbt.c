@@ -1,6 +1,8 @@
-/* fuzz_nbt.c - libFuzzer: any bytes at all, read as an .nbt file, and what comes out walked by every view that has no symbols.
+/* fuzz_nbt.c - libFuzzer: any bytes at all, read as an .nbt file, and what comes out walked by every view
+ * that has no symbols.
  *
- * scripts/fuzz-nbt runs it. Checksums would keep the fuzzer out of sealed chunks: it begins with files that have both. */
+ * scripts/fuzz-nbt runs it. Checksums would keep the fuzzer out of sealed chunks: it begins with files that
+ * have both. */
 #include "tool/reader.h"
 #include <stdlib.h>
 
@@ -17,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     uint64_t depth = 0;
     for (size_t i = 0; i < model.site_count; i++) /* stacks end, and their parts exist */
         for (uint32_t node = model.sites[i].node; node != NODE_ROOT; node = model.nodes[node].parent) {
-            if (node >= model.node_count || model.nodes[node].frame >= model.frame_count || model.nodes[node].parent >= node)
+            if (node >= model.node_count || model.nodes[node].frame >= model.frame_count ||
+                model.nodes[node].parent >= node)
                 __builtin_trap();
             depth += model.frames[model.nodes[node].frame].module <= model.module_count;
         }

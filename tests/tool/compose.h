@@ -131,9 +131,7 @@ static inline void chunk_end(struct composed *file, bool sealed)
     poke(file, AT_FILE_BYTES, file->bytes, 8);
 }
 
-/* ---- records
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- records ------------------------------------------------------------------------------------------- */
 
 static inline void put_pair(struct composed *file, const char *key, const char *value)
 {
@@ -187,9 +185,7 @@ static inline void put_stack(struct composed *file, uint64_t id, uint64_t parent
     varint(file, address);
 }
 
-/* ---- events
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- events -------------------------------------------------------------------------------------------- */
 
 static inline void event_stack(struct composed *file, uint64_t stack)
 {
@@ -246,9 +242,7 @@ static inline void event_realloc(struct composed *file, uint64_t age, uint64_t s
     varint(file, size << 1 | moved);
 }
 
-/* ---- sites
- * -----------------------------------------------------------------------------------------------------------------
- */
+/* ---- sites --------------------------------------------------------------------------------------------- */
 
 /* The 64-bit fields of a site from offset 8 on, in order. */
 enum site_field {
@@ -290,8 +284,7 @@ static inline void put_site(struct composed *file, uint32_t stack, const uint64_
     poke(file, start + 8 + 8 * SITE_FIELDS + 128 + 4 * (size_t)size, fields[SITE_ALLOCS], 4);
 }
 
-/* ---- two files that several tests look at
- * ------------------------------------------------------------------------------ */
+/* ---- two files that several tests look at -------------------------------------------------------------- */
 
 static inline void put_head(struct composed *file, const char *mode, const char *exe)
 {

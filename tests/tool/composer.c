@@ -60,8 +60,7 @@ static struct composed compose_many(const char *exe, uint64_t events)
     return file;
 }
 
-/* ---- functions to find again
- * ------------------------------------------------------------------------------------------ */
+/* ---- functions to find again --------------------------------------------------------------------------- */
 
 static uintptr_t at_plain, at_inlined;
 

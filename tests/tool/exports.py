@@ -6,14 +6,18 @@ that lacks its tool is reported as skipped), else by what is written here after 
 """
 
 import csv
+import fcntl
 import html.parser
 import json
 import os
+import pty
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 
 TOTALS = {  # of compose.h's two files
     "profile": {"allocs": 1011, "bytes": 22000, "leaked_blocks": 5, "leaked_bytes": 5400, "peak_bytes": 5700},
@@ -43,6 +47,27 @@ def run(*arguments, status=0, **more):
 
 def text_of(*arguments, **more):
     return run(*arguments, **more).stdout.decode()
+
+
+def on_terminal(rows, columns, *arguments):
+    """The lines that a terminal of that size would show, without their colours."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    child = subprocess.Popen([tool, *arguments], stdout=slave, stderr=subprocess.DEVNULL, env=environment)
+    os.close(slave)
+    data = b""
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        data += part
+    os.close(master)
+    assert child.wait(timeout=60) == 0
+    assert b"\033[" in data, "no colours on a terminal"
+    return re.sub(r"\033\[[0-9;]*m", "", data.decode()).replace("\r", "").splitlines()
 
 
 def file_of(kind):
@@ -88,11 +113,15 @@ def reports_are_plain_in_a_pipe_and_coloured_when_asked():
 def reports_fit_a_screen():
     for kind in TOTALS:
         for report in REPORTS:
-            if report not in ("tree", "flame"):
-                lines = text_of(report, file_of(kind)).splitlines()
-                assert len(lines) <= 24, f"{report}: {len(lines)} lines"
-        lines = text_of("report", file_of(kind)).splitlines()
-        assert max(map(len, lines)) <= 80 or any("libmissing" in line for line in lines)
+            lines = text_of(report, file_of(kind)).splitlines()
+            assert len(lines) <= 24, f"{report}: {len(lines)} lines"
+    big = f"{folder}/many.nbt"
+    subprocess.run([composer, "many", big, "500000"], check=True)
+    for report in REPORTS:
+        for rows, columns in ((24, 80), (30, 110)):
+            lines = on_terminal(rows, columns, report, big)
+            assert len(lines) < rows, f"{report}: {len(lines)} lines on a screen of {rows}"
+            assert max(map(len, lines)) <= columns, f"{report}: " + max(lines, key=len)
 
 
 @check

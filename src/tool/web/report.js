@@ -19,6 +19,11 @@
     while (ns >= 999.5 && i < 3) { ns /= 1000; i++; }
     return d3.format(".3~r")(ns) + " " + units[i];
   }
+  // Round numbers of KiB, MiB, ..., about `wanted` of them.
+  function byteTicks(most, wanted) {
+    const unit = Math.pow(1024, Math.max(0, Math.floor(Math.log2(Math.max(1, most)) / 10)));
+    return d3.ticks(0, most / unit, wanted).map(n => n * unit);
+  }
   const count = d3.format(",.0f");
   const value = (n, unit) => unit === "bytes" ? bytes(n) : unit === "ns" ? time(n) : count(n);
   const percent = (part, whole) => whole === 0 ? "0 %" : d3.format(".1f")(100 * part / whole) + " %";
@@ -201,7 +206,7 @@
     const most = ps => d3.max(ps, p => Math.max(p.live, p.used, p.rss)) || 1;
     const x = d3.scaleLinear().domain([0, points[points.length - 1].t]).range([margin.left, width - margin.right]);
     function chart(where, height, ps, scale) {
-      const y = d3.scaleLinear().domain([0, most(ps)]).nice().range([height - margin.bottom, margin.top]);
+      const y = d3.scaleLinear().domain([0, most(ps) * 1.04]).range([height - margin.bottom, margin.top]);
       d3.select(where).selectAll("*").remove();
       const svg = d3.select(where).append("svg").attr("height", height).attr("viewBox", `0 0 ${width} ${height}`);
       const area = field => d3.area().x(p => scale(p.t)).y0(y(0)).y1(p => y(p[field])).curve(d3.curveStepAfter)(ps);
@@ -210,7 +215,7 @@
       svg.append("g").attr("class", "axis").attr("transform", `translate(0,${height - margin.bottom})`)
         .call(d3.axisBottom(scale).ticks(8).tickFormat(time));
       svg.append("g").attr("class", "axis").attr("transform", `translate(${margin.left},0)`)
-        .call(d3.axisLeft(y).ticks(height > 150 ? 6 : 2).tickFormat(bytes));
+        .call(d3.axisLeft(y).tickValues(byteTicks(y.domain()[1], height > 150 ? 6 : 2)).tickFormat(bytes));
       return svg;
     }
     const bisect = d3.bisector(p => p.t).right;
@@ -278,7 +283,7 @@
       } })]), Array.from(rows.values()));
   }
   function histogram(where, buckets, name) {
-    const width = byId(where).clientWidth || 1000, height = 220, margin = { left: 78, right: 12, top: 10, bottom: 40 };
+    const width = byId(where).clientWidth || 1000, height = 240, margin = { left: 78, right: 12, top: 10, bottom: 60 };
     const shown = buckets.map((n, i) => ({ n, i })).filter(b => b.n > 0 || buckets.slice(b.i).some(n => n > 0));
     if (shown.length === 0) {
       byId(where).textContent = "nothing was counted";
@@ -297,7 +302,7 @@
   }
   function histogramsStart() {
     histogram("sizes", data.sizes, i => `${i === 0 ? "0 B" : bytes(Math.pow(2, i))} .. ${bytes(Math.pow(2, i + 1) - 1)}`);
-    histogram("ages", data.ages, i => i === 0 ? "before the next" : `${count(Math.pow(2, i))} .. ${count(Math.pow(2, i + 1) - 1)}`);
+    histogram("ages", data.ages, i => i === 0 ? "at once .. before the next allocation" : `${count(Math.pow(2, i))} .. ${count(Math.pow(2, i + 1) - 1)}`);
   }
   function threadsStart() {
     const known = (n, text) => n === null ? "-" : text(n);
@@ -328,5 +333,6 @@
     clearTimeout(resizing);
     resizing = setTimeout(() => { if (flame.root && !byId("tab-flame").hidden) flameDraw(); }, 100);
   });
-  openTab(tabs.some(t => "#" + t[0] === location.hash) ? location.hash.slice(1) : "flame");
+  const wanted = location.hash.replace("#tab=", ""); // no element's id, so that the page does not scroll to one
+  openTab(tabs.some(t => t[0] === wanted) ? wanted : "flame");
 })();
