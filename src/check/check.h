@@ -11,7 +11,7 @@
  *
  * Invariant  of several frees of one block exactly one goes on, from whichever threads they come (K1)
  * Ownership  a cell: by its record's state; LIVE: the program, FREED: the quarantine, else the heap
- * Locks      LOCK_QUARANTINE, LOCK_DEPOT; none while anything is reported
+ * Locks      LOCK_QUARANTINE, LOCK_STACKS; none while anything is reported
  * Failure    an error is reported; whether the process goes on is the option on_error
  * Sync       K1: LIVE -> FREED by compare-and-swap; what the allocating thread wrote is released with LIVE */
 #ifndef NEB_CHECK_CHECK_H

@@ -2,7 +2,7 @@
 #include "check/fill.h"
 
 #include "base/ptr.h"
-#include "os/process.h"
+#include "os/inspect.h"
 #include <stdint.h>
 #include <string.h>
 

@@ -10,7 +10,7 @@
 #include "heap/meta.h"
 #include "os/env.h"
 #include "os/lock.h"
-#include "os/process.h"
+#include "os/inspect.h"
 #include "os/vm.h"
 
 static struct list_node by_run[CHUNK_GRANULES + 1];

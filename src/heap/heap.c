@@ -8,7 +8,7 @@
 #include "heap/upkeep.h"
 #include "os/env.h"
 #include "os/lock.h"
-#include "os/process.h"
+#include "os/inspect.h"
 #include "os/thread.h"
 
 enum {

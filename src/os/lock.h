@@ -19,7 +19,7 @@ enum lock_rank {
     LOCK_CHUNK,       /* granules of all chunks */
     LOCK_HUGE,        /* table of huge blocks, kept mappings */
     LOCK_PAGE_MAP,    /* growth of the page map */
-    LOCK_DEPOT,       /* new call stacks */
+    LOCK_STACKS,       /* new call stacks */
     LOCK_META,        /* memory for metadata */
     LOCK_COUNT
 };
