@@ -193,10 +193,6 @@ static void say_bytes(struct report *report)
     unsigned char *begin = cell->base, *end = cell->base + cell->bytes;
     if (report->focus == NULL || !check_has(CHECK_ORIGIN) || neb_block_is_hidden(cell)) /* no secrets into production's logs */
         return;
-    if (cell->kind == CELL_HUGE && neb_check.guard != GUARD_NONE) {
-        begin = block.begin;
-        end = block.begin + block.size;
-    }
     if (ptr_offset(report->focus, begin) > (size_t)(end - begin))
         return;
     size_t offset = ptr_offset(report->focus, begin) / ROW_BYTES * ROW_BYTES;
