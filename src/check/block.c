@@ -3,13 +3,12 @@
 
 #include "base/bits.h"
 #include "base/ptr.h"
-#include "check/depot.h"
 #include "check/fill.h"
 #include "check/quarantine.h"
 #include "check/report.h"
 #include "check/stack.h"
 #include "heap/heap.h"
-#include "os/crash.h"
+#include "os/inspect.h"
 #include "os/lock.h"
 #include "os/thread.h"
 #include "os/vm.h"
@@ -53,15 +52,12 @@ uint32_t neb_thread_number_id(uint16_t number)
 
 static uint32_t stack_here(void)
 {
-    uintptr_t pcs[STACK_DEPTH_MAX];
-    if (!check_has(CHECK_ORIGIN) || neb_check.stack_depth == 0)
-        return 0;
-    return neb_depot_put(pcs, neb_stack_capture(pcs, (int)neb_check.stack_depth));
+    return check_has(CHECK_ORIGIN) ? neb_stack_number(neb_check.stack_depth) : 0;
 }
 
 /* ---- records ------------------------------------------------------------------------------------------------------------- */
 
-static enum record_state state_of(const struct block_record *record)
+static enum record_state state_of(const struct cell_record *record)
 {
     return atomic_load_explicit(&record->state, memory_order_acquire); /* R2 */
 }
@@ -93,7 +89,7 @@ struct block neb_block_of(const struct cell *cell)
 
 static void record_set(const struct cell *cell, size_t front, size_t slack, enum family family)
 {
-    struct block_record *record = cell->record;
+    struct cell_record *record = cell->record;
     unsigned log2 = front == 0 ? 0 : bits_log2_floor(front);
     if (cell->kind == CELL_HUGE) {
         *cell->front = front;
@@ -265,7 +261,7 @@ static bool quarantine_enter(void *p, const struct cell *cell)
 }
 
 /* LIVE -> FREED by exactly one of several. */
-static bool state_free(struct block_record *record)
+static bool state_free(struct cell_record *record)
 {
     uint8_t live = RECORD_LIVE;
     return atomic_compare_exchange_strong_explicit(&record->state, &live, RECORD_FREED, memory_order_acq_rel, /* K1 */

@@ -11,7 +11,7 @@
  *
  * Invariant  of several frees of one block exactly one goes on, from whichever threads they come (K1)
  * Ownership  a cell: by its record's state; LIVE: the program, FREED: the quarantine, else the heap
- * Locks      LOCK_QUARANTINE, LOCK_DEPOT; none while anything is reported
+ * Locks      LOCK_QUARANTINE, LOCK_STACKS; none while anything is reported
  * Failure    an error is reported; whether the process goes on is the option on_error
  * Sync       K1: LIVE -> FREED by compare-and-swap; what the allocating thread wrote is released with LIVE */
 #ifndef NEB_CHECK_CHECK_H
@@ -33,7 +33,6 @@ enum check_feature {
 };
 
 enum on_error { ON_ERROR_ABORT, ON_ERROR_REPORT, ON_ERROR_STOP };
-enum guard_side { GUARD_NONE, GUARD_END, GUARD_START };
 
 struct check_options {
     uint32_t features;
@@ -41,8 +40,6 @@ struct check_options {
     unsigned fill_alloc, fill_free; /* bytes; FILL_NOTHING */
     size_t quarantine_bytes;
     unsigned stack_depth;
-    enum guard_side guard;
-    size_t guard_min, guard_max;    /* sizes of blocks that are guarded */
     bool random_canaries;
 };
 enum { FILL_NOTHING = 256 };

@@ -2,7 +2,7 @@
 #include "check/fill.h"
 
 #include "base/ptr.h"
-#include "os/crash.h"
+#include "os/inspect.h"
 #include <stdint.h>
 #include <string.h>
 

@@ -4,12 +4,12 @@
 #include "base/fmt.h"
 #include "base/ptr.h"
 #include "check/block.h"
-#include "check/depot.h"
+#include "check/stacks.h"
 #include "check/stack.h"
 #include "check/suppress.h"
 #include "heap/fault.h"
-#include "os/crash.h"
 #include "os/env.h"
+#include "os/inspect.h"
 #include "os/symbol.h"
 #include "os/thread.h"
 #include <string.h>
@@ -20,7 +20,7 @@ enum { WAITS = 2000 }; /* for another thread's report, each after the others ran
 static bool as_json;
 static int descriptor = 2;
 static _Atomic uint32_t reporter; /* thread id of who reports; 0: nobody */
-static struct os_code_file here;     /* this library, whose frames say nothing */
+static struct os_image here;     /* this library, whose frames say nothing */
 
 struct report {
     const char *kind;
@@ -64,10 +64,10 @@ static void say_quoted(struct text *text, const char *string)
 
 static void say_frame(struct report *report, int number, uintptr_t pc)
 {
-    struct os_code_file module;
+    struct os_image module;
     char name[160];
     size_t offset;
-    bool known = neb_os_code_file_of(pc, &module);
+    bool known = neb_os_image_of(pc, &module);
     neb_text_string(&report->line, "    #");
     neb_text_decimal(&report->line, (uint64_t)number);
     neb_text_string(&report->line, " ");
@@ -85,8 +85,8 @@ static void say_frame(struct report *report, int number, uintptr_t pc)
 
 static bool is_ours(uintptr_t pc)
 {
-    struct os_code_file module;
-    return here.name[0] != '\0' && neb_os_code_file_of(pc, &module) && strcmp(module.name, here.name) == 0;
+    struct os_image module;
+    return here.name[0] != '\0' && neb_os_image_of(pc, &module) && strcmp(module.name, here.name) == 0;
 }
 
 /* The frames of this library come first; the program's call is what matters. */
@@ -103,7 +103,7 @@ static void say_thread(struct text *text, uint32_t id)
     char name[32];
     neb_text_string(text, "thread ");
     neb_text_decimal(text, id);
-    neb_os_thread_name_of(id, name, sizeof name);
+    neb_os_task_name(id, name, sizeof name);
     if (name[0] == '\0')
         return;
     neb_text_string(text, " '");
@@ -137,8 +137,8 @@ static void say_json_stack(struct report *report, const char *label, uint32_t th
     neb_text_decimal(&report->line, thread);
     neb_text_string(&report->line, ",\"frames\":[");
     for (int i = 0; i < count; i++) {
-        struct os_code_file module;
-        bool known = neb_os_code_file_of(pcs[i], &module);
+        struct os_image module;
+        bool known = neb_os_image_of(pcs[i], &module);
         neb_text_string(&report->line, i > 0 ? ",{\"module\":" : "{\"module\":");
         say_quoted(&report->line, known ? module.name : "");
         neb_text_string(&report->line, ",\"offset\":");
@@ -194,10 +194,6 @@ static void say_bytes(struct report *report)
     unsigned char *begin = cell->base, *end = cell->base + cell->bytes;
     if (report->focus == NULL || !check_has(CHECK_ORIGIN) || neb_block_is_hidden(cell)) /* no secrets into production's logs */
         return;
-    if (cell->kind == CELL_HUGE && neb_check.guard != GUARD_NONE) {
-        begin = block.begin;
-        end = block.begin + block.size;
-    }
     if (ptr_offset(report->focus, begin) > (size_t)(end - begin))
         return;
     size_t offset = ptr_offset(report->focus, begin) / ROW_BYTES * ROW_BYTES;
@@ -219,7 +215,7 @@ struct origin {
 static struct origin origin_of(const _Atomic uint16_t *thread, const _Atomic uint32_t *stack)
 {
     struct origin origin = {neb_thread_number_id(atomic_load_explicit(thread, memory_order_relaxed)), NULL, 0};
-    origin.count = neb_depot_get(atomic_load_explicit(stack, memory_order_relaxed), &origin.pcs);
+    origin.count = neb_stacks_get(atomic_load_explicit(stack, memory_order_relaxed), &origin.pcs);
     return origin;
 }
 
@@ -236,7 +232,7 @@ static void say_text(struct report *report)
         say_stack(report, "this call", neb_os_thread_id(), report->pcs, report->count);
     if (report->cell == NULL)
         return;
-    struct block_record *record = report->cell->record;
+    struct cell_record *record = report->cell->record;
     struct origin made = origin_of(&record->alloc_thread, &record->alloc_stack);
     say_stack(report, "allocated", made.thread, made.pcs, made.count);
     if (neb_block_of(report->cell).state != RECORD_LIVE) {
@@ -258,7 +254,7 @@ static void say_json(struct report *report)
     say_json_stack(report, "call", neb_os_thread_id(), report->pcs, report->count);
     if (report->cell != NULL) {
         struct block block = neb_block_of(report->cell);
-        struct block_record *record = report->cell->record;
+        struct cell_record *record = report->cell->record;
         struct origin made = origin_of(&record->alloc_thread, &record->alloc_stack);
         neb_text_string(&report->line, ",\"block\":{\"address\":");
         neb_text_decimal(&report->line, ptr_address(block.begin));
@@ -307,8 +303,8 @@ static bool is_suppressed(const struct report *report)
     const uintptr_t *pcs = report->pcs;
     int count = report->count;
     if (report->cell != NULL && strcmp(report->kind, "memory-leak") == 0) {
-        struct block_record *record = report->cell->record;
-        count = neb_depot_get(atomic_load_explicit(&record->alloc_stack, memory_order_relaxed), &pcs);
+        struct cell_record *record = report->cell->record;
+        count = neb_stacks_get(atomic_load_explicit(&record->alloc_stack, memory_order_relaxed), &pcs);
     }
     return neb_suppress_matches(report->kind, pcs, count);
 }
@@ -345,7 +341,7 @@ static void on_heap_fault(const char *kind, const char *what, bool goes_on)
 void neb_report_init(const struct report_options *options)
 {
     as_json = options->json;
-    (void)neb_os_code_file_of((uintptr_t)neb_report_init, &here);
+    (void)neb_os_image_of((uintptr_t)neb_report_init, &here);
     if (options->file != NULL) {
         int file = neb_os_open_append(options->file);
         if (file < 0)

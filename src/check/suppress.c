@@ -1,7 +1,7 @@
 /* suppress.c - see suppress.h. */
 #include "check/suppress.h"
 
-#include "os/crash.h"
+#include "os/inspect.h"
 #include "os/symbol.h"
 #include <stddef.h>
 #include <string.h>
@@ -85,10 +85,10 @@ static bool matches(const char *text, const char *pattern)
 
 static bool frame_matches(uintptr_t pc, const char *pattern)
 {
-    struct os_code_file module;
+    struct os_image module;
     char name[160];
     size_t offset;
-    if (!neb_os_code_file_of(pc, &module))
+    if (!neb_os_image_of(pc, &module))
         return false;
     return matches(module.name, pattern) ||
            (neb_os_symbol_of(module.name, module.base, pc - 1, name, sizeof name, &offset) && matches(name, pattern));

@@ -423,13 +423,13 @@ void neb_free_sized(void *p, size_t size, const char *call)
 
 /* ---- realloc ----------------------------------------------------------------------------------------------------------- */
 
-/* The block moves always: whoever kept the old address is found out. Without a quarantine there is nothing to find. */
+/* The block moves always: whoever kept the old address is found out. Without canaries it may stay where it is. */
 static void *checked_realloc(void *p, size_t size)
 {
     size_t old_size;
     if (!neb_check_size(p, "realloc", &old_size))
         return NULL; /* reported; the program goes on without it */
-    if (!POLICY_ORIGIN && size <= old_size && size >= old_size / 2)
+    if (!check_has(CHECK_CANARY) && size <= old_size && size >= old_size / 2)
         return p;
     void *block = neb_malloc(size);
     if (block == NULL)

@@ -25,7 +25,7 @@
     X(quarantine_kib, QUARANTINE_KIB_DEFAULT, 0, 16777216, "checked, harden=2: freed blocks kept back, in KiB")        \
     X(fill_alloc, 165, 0, 256, "checked: the byte that fresh memory is filled with (256: none)")                       \
     X(fill_free, 90, 0, 256, "checked: the byte that freed memory is filled with (256: none)")                         \
-    X(stack_depth, STACK_DEPTH_DEFAULT, 0, 64, "checked: frames remembered of each allocation and free")               \
+    X(stack_depth, CHECK_STACK_DEPTH, 0, 64, "checked: frames remembered of each allocation and free")               \
     X(check_exit, 1, 0, 1, "checked: blocks in use and in quarantine are verified at the end")                         \
     X(on_error, 0, 0, 2, "checked, harden: after an error abort, go on, or stop for a debugger: abort|report|stop")    \
     X(json, 0, 0, 1, "checked: reports are JSON, one object a line")                                                \

@@ -9,8 +9,8 @@
 #include "base/panic.h"
 #include "heap/meta.h"
 #include "os/env.h"
+#include "os/inspect.h"
 #include "os/lock.h"
-#include "os/crash.h"
 #include "os/vm.h"
 
 static struct list_node by_run[CHUNK_GRANULES + 1];

@@ -29,7 +29,7 @@ struct chunk {
     uint8_t head[CHUNK_GRANULES];     /* first granule of the slab or block that has granule i */
     uint8_t granules[CHUNK_GRANULES]; /* of the large block that begins at granule i */
     struct slab slab[CHUNK_GRANULES]; /* the slab that begins at granule i */
-    struct block_record record[CHUNK_GRANULES]; /* of the large block that begins at granule i */
+    struct cell_record record[CHUNK_GRANULES]; /* of the large block that begins at granule i */
 };
 
 struct granules {

@@ -7,8 +7,8 @@
 #include "heap/meta.h"
 #include "heap/upkeep.h"
 #include "os/env.h"
+#include "os/inspect.h"
 #include "os/lock.h"
-#include "os/crash.h"
 #include "os/signal.h"
 #include "os/thread.h"
 

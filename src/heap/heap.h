@@ -67,6 +67,8 @@ struct heap {
     /* cold from here on */
     uint32_t slow_calls, swept_ms;
     uint64_t random; /* where allocation is hardened: state of the sequence that picks blocks; 0: not begun */
+    void *known_stacks; /* check/stack.c's; NULL: none */
+    bool known_are_busy;
     struct batch *spare;
     uint32_t spare_count;
     struct heap *next_unused; /* LOCK_HEAP_TABLE */

@@ -26,7 +26,7 @@ struct huge {
     uint32_t number;
     uint32_t freed_ms;
     bool in_use;
-    struct block_record record; /* where blocks are checked, */
+    struct cell_record record; /* where blocks are checked, */
     size_t front, slack;        /* bytes of the mapping before and behind the program's block */
     struct list_node node; /* free slots, or kept mappings */
 };

@@ -12,7 +12,7 @@ static bool are_enabled; /* written before there are threads */
 
 static unsigned order_of(const struct slab *slab)
 {
-    unsigned order = bits_log2_ceil(neb_size_class[slab->class_index].capacity * sizeof(struct block_record));
+    unsigned order = bits_log2_ceil(neb_size_class[slab->class_index].capacity * sizeof(struct cell_record));
     return order < 8 ? 8 : order;
 }
 
@@ -22,7 +22,7 @@ bool neb_records_make(struct slab *slab)
     if (!are_enabled)
         return true;
     unsigned order = order_of(slab);
-    struct block_record *records = neb_meta_array_take(order);
+    struct cell_record *records = neb_meta_array_take(order);
     if (records == NULL)
         return false;
     memset(records, 0, (size_t)1 << order);

@@ -30,14 +30,14 @@ enum record_state {
     RECORD_RELEASED /* the heap's again */
 };
 
-struct block_record {
-    _Atomic uint32_t alloc_stack, free_stack;   /* stacks of the depot; 0: none */
+struct cell_record {
+    _Atomic uint32_t alloc_stack, free_stack;   /* check/stacks.h; 0: none */
     _Atomic uint16_t alloc_thread, free_thread; /* numbers of threads; 0: unknown */
     _Atomic uint16_t slack;                     /* bytes of the cell behind the block; huge: see there */
     _Atomic uint8_t form;                       /* kind, and the front's log2: check/ packs both */
     _Atomic uint8_t state;
 };
-_Static_assert(sizeof(struct block_record) == 16, "four in a cache line");
+_Static_assert(sizeof(struct cell_record) == 16, "four in a cache line");
 
 struct slab;
 struct size_class;
@@ -47,7 +47,7 @@ enum cell_kind { CELL_SMALL, CELL_LARGE, CELL_HUGE };
 struct cell {
     unsigned char *base;
     size_t bytes;
-    struct block_record *record; /* NULL: the block was made before records were */
+    struct cell_record *record; /* NULL: the block was made before records were */
     size_t *front, *slack;       /* huge: where these stand, since 16 bits may not hold them; else NULL */
     enum cell_kind kind;
 };

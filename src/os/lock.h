@@ -19,7 +19,7 @@ enum lock_rank {
     LOCK_CHUNK,       /* granules of all chunks */
     LOCK_HUGE,        /* table of huge blocks, kept mappings */
     LOCK_PAGE_MAP,    /* growth of the page map */
-    LOCK_DEPOT,       /* new call stacks */
+    LOCK_STACKS,       /* new call stacks */
     LOCK_TRACE_SHARED, /* the lane of threads that have none of their own any more */
     LOCK_TRACE_LANES, /* which thread writes which lane; records of threads, marks, sites that are begun */
     LOCK_TRACE_BLOCKS, /* arrays of blocks' records */

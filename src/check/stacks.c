@@ -1,8 +1,7 @@
-/* depot.c - see depot.h. */
-#include "check/depot.h"
+/* stacks.c - see stacks.h. */
+#include "check/stacks.h"
 
 #include "base/attr.h"
-#include "check/stack.h"
 #include "os/lock.h"
 #include "os/vm.h"
 #include <stdatomic.h>
@@ -11,7 +10,8 @@
 enum {
     SEGMENT_WORDS = 1 << 17, /* 1 MiB */
     SEGMENTS = 512,
-    BUCKETS = 1 << 16
+    BUCKETS = 1 << 16,
+    COUNT_MAX = 256
 };
 
 struct entry { /* begins at a word of a segment */
@@ -94,33 +94,33 @@ static struct tables *tables_get(void)
     struct tables *now = atomic_load_explicit(&tables, memory_order_acquire); /* D1 */
     if (NEB_LIKELY(now != NULL))
         return now;
-    neb_lock_take(&neb_locks[LOCK_DEPOT]);
+    neb_lock_take(&neb_locks[LOCK_STACKS]);
     now = atomic_load_explicit(&tables, memory_order_relaxed);
     if (now == NULL) {
         now = neb_vm_map(sizeof *now);
         atomic_store_explicit(&tables, now, memory_order_release); /* D1 */
     }
-    neb_lock_give(&neb_locks[LOCK_DEPOT]);
+    neb_lock_give(&neb_locks[LOCK_STACKS]);
     return now;
 }
 
-uint32_t neb_depot_put(const uintptr_t *pcs, int count)
+uint32_t neb_stacks_put(const uintptr_t *pcs, int count)
 {
     struct tables *now = tables_get();
-    if (now == NULL || count <= 0 || count > STACK_DEPTH_MAX)
+    if (now == NULL || count <= 0 || count > COUNT_MAX)
         return 0;
     _Atomic uint32_t *bucket = &now->bucket[hash_of(pcs, count) % BUCKETS];
     uint32_t seen = atomic_load_explicit(bucket, memory_order_acquire); /* D1 */
     uint32_t number = find(seen, 0, pcs, count);
     if (number != 0)
         return number;
-    neb_lock_take(&neb_locks[LOCK_DEPOT]);
+    neb_lock_take(&neb_locks[LOCK_STACKS]);
     number = add_locked(bucket, seen, pcs, count);
-    neb_lock_give(&neb_locks[LOCK_DEPOT]);
+    neb_lock_give(&neb_locks[LOCK_STACKS]);
     return number;
 }
 
-int neb_depot_get(uint32_t number, const uintptr_t **pcs)
+int neb_stacks_get(uint32_t number, const uintptr_t **pcs)
 {
     if (number == 0)
         return 0;
@@ -129,10 +129,10 @@ int neb_depot_get(uint32_t number, const uintptr_t **pcs)
     return (int)entry->count;
 }
 
-size_t neb_depot_bytes(void)
+size_t neb_stacks_bytes(void)
 {
-    neb_lock_take(&neb_locks[LOCK_DEPOT]);
+    neb_lock_take(&neb_locks[LOCK_STACKS]);
     size_t bytes = words_used * sizeof(uintptr_t);
-    neb_lock_give(&neb_locks[LOCK_DEPOT]);
+    neb_lock_give(&neb_locks[LOCK_STACKS]);
     return bytes;
 }

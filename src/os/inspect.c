@@ -1,6 +1,6 @@
-/* crash.c - see crash.h. */
+/* inspect.c - see inspect.h. */
 #define _GNU_SOURCE
-#include "os/crash.h"
+#include "os/inspect.h"
 
 #include "base/fmt.h"
 #include "os/env.h"
@@ -28,7 +28,7 @@ ptrdiff_t neb_os_read_file(const char *path, char *to, size_t count)
     return (ptrdiff_t)done;
 }
 
-void neb_os_thread_name_of(uint32_t id, char *name, size_t capacity)
+void neb_os_task_name(uint32_t id, char *name, size_t capacity)
 {
     char path[64];
     struct text text = neb_text_in(path, sizeof path);
@@ -60,7 +60,7 @@ void neb_os_random(void *to, size_t bytes)
 /* The kernel lists a file's mappings one after the other, the first of them first. */
 struct module_search {
     uintptr_t address;
-    struct os_code_file *module;
+    struct os_image *module;
     bool found;
 };
 
@@ -86,7 +86,7 @@ static bool module_line(char *line, struct module_search *search)
     return search->found;
 }
 
-bool neb_os_code_file_of(uintptr_t address, struct os_code_file *module)
+bool neb_os_image_of(uintptr_t address, struct os_image *module)
 {
     char input[1024], line[512];
     size_t length = 0;

@@ -1,23 +1,23 @@
-/* crash.h - what error reports need to know of the process, and how they end it. Nothing here allocates; all of it may be
+/* inspect.h - what error reports need to know of the process, and how they end it. Nothing here allocates; all of it may be
  * called in signal handlers. */
-#ifndef NEB_OS_CRASH_H
-#define NEB_OS_CRASH_H
+#ifndef NEB_OS_INSPECT_H
+#define NEB_OS_INSPECT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* The kernel's name of a thread of this process; "" when it ended. */
-void neb_os_thread_name_of(uint32_t id, char *name, size_t capacity);
+void neb_os_task_name(uint32_t id, char *name, size_t capacity);
 /* Bytes that an attacker cannot guess, as far as the system has them. */
 void neb_os_random(void *to, size_t bytes);
 
-struct os_code_file {
+struct os_image {
     char name[128];     /* path; "" for anonymous memory */
     uintptr_t base;     /* where the file's first mapping begins */
 };
 /* The module that holds an address of code. Slow. */
-bool neb_os_code_file_of(uintptr_t address, struct os_code_file *module);
+bool neb_os_image_of(uintptr_t address, struct os_image *module);
 
 /* A descriptor with a high number, to append to; negative: could not be opened. */
 int neb_os_open_append(const char *path);
