@@ -129,9 +129,10 @@ static void alignments(size_t alignment)
                      : answer == 0 ? "block" : answer == EINVAL ? "EINVAL" : answer == ENOMEM ? "ENOMEM" : "?");
         if (answer == 0)
             say(call, out, after, size, promised, false);
+        else if (asked >= FAIR_ALIGNMENT && size <= PTRDIFF_MAX && answer == ENOMEM && untouched)
+            printf("%s = fair\n", call);
         else
-            printf("%s = %s, errno %d\n", call, asked >= FAIR_ALIGNMENT && size <= PTRDIFF_MAX ? "fair" : untouched ? "out untouched" : "out written",
-                   asked >= FAIR_ALIGNMENT && size <= PTRDIFF_MAX ? BEFORE : after);
+            printf("%s = %s, errno %d\n", call, untouched ? "out untouched" : "out written", after);
     }
 }
 
