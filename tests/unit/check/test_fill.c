@@ -1,0 +1,59 @@
+/* check/fill.h: every changed byte shows, at either end. */
+#include "check/fill.h"
+#include "unit/unit.h"
+
+START_TEST(a_canary_that_nobody_touched_is_whole)
+{
+    unsigned char bytes[300];
+    for (size_t from = 0; from < 20; from++)
+        for (size_t count = 0; from + count <= sizeof bytes; count += 7) {
+            neb_canary_write(bytes + from, count);
+            ck_assert_uint_eq(neb_canary_verify(bytes + from, count), count);
+            ck_assert_uint_eq(neb_canary_verify_back(bytes + from, count), 0);
+        }
+}
+END_TEST
+
+START_TEST(every_changed_byte_is_found_from_both_sides)
+{
+    unsigned char bytes[64];
+    for (size_t at = 0; at < sizeof bytes; at++)
+        for (unsigned value = 0; value < 256; value++) {
+            neb_canary_write(bytes, sizeof bytes);
+            if (bytes[at] == value)
+                continue;
+            bytes[at] = (unsigned char)value;
+            ck_assert_uint_eq(neb_canary_verify(bytes, sizeof bytes), at);
+            ck_assert_uint_eq(neb_canary_verify_back(bytes, sizeof bytes), at + 1);
+        }
+}
+END_TEST
+
+START_TEST(no_canary_contains_zero_whether_random_or_not)
+{
+    unsigned char bytes[64];
+    for (int round = 0; round < 50; round++) {
+        neb_canary_write(bytes, sizeof bytes);
+        for (size_t i = 0; i < sizeof bytes; i++)
+            ck_assert_uint_ne(bytes[i], 0);
+        neb_canary_init(true);
+    }
+}
+END_TEST
+
+START_TEST(one_byte_that_differs_from_the_fill_is_found_wherever_it_is)
+{
+    unsigned char bytes[67];
+    for (size_t from = 0; from < 9; from++)
+        for (size_t at = from; at < sizeof bytes; at++) {
+            memset(bytes, 0x5A, sizeof bytes);
+            ck_assert_uint_eq(neb_fill_verify(bytes + from, sizeof bytes - from, 0x5A), sizeof bytes - from);
+            bytes[at] = 0x5B;
+            ck_assert_uint_eq(neb_fill_verify(bytes + from, sizeof bytes - from, 0x5A), at - from);
+        }
+}
+END_TEST
+
+UNIT_MAIN("fill", HOLDS(a_canary_that_nobody_touched_is_whole), HOLDS(every_changed_byte_is_found_from_both_sides),
+          HOLDS(no_canary_contains_zero_whether_random_or_not),
+          HOLDS(one_byte_that_differs_from_the_fill_is_found_wherever_it_is))
