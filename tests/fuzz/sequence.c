@@ -11,7 +11,7 @@
  * blocks are undefined: the core must not depend on them.
  *
  *   with -fsanitize=fuzzer  LLVMFuzzerTestOneInput
- *   with -DSEQUENCE_MAIN    sequence FILE... | --random COUNT SEED | --digest COUNT SEED
+ *   with -DSEQUENCE_MAIN    sequence --files FOLDER | --random COUNT SEED | --digest COUNT SEED
  *                           digest: no call fails (which one would depends on where mappings come to lie), and a digest of all
  *                           answers is printed, which must not depend on the compiler or its options
  *
@@ -20,6 +20,7 @@
 #include "front/alloc.h"
 #include "front/stats.h"
 #include "heap/upkeep.h"
+#include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -487,16 +488,36 @@ enum { INPUT_MAX = 1 << 16 };
 
 static unsigned char data[INPUT_MAX];
 
-static void file_run(const char *name)
+static void file_run(const char *folder, const char *name)
 {
-    FILE *file = fopen(name, "rb");
+    char path[4096];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "rb");
     if (file == NULL) {
-        perror(name);
+        perror(path);
         exit(2);
     }
     size_t count = fread(data, 1, sizeof data, file);
     (void)fclose(file);
     sequence_run(data, count);
+}
+
+/* How many. */
+static unsigned folder_run(const char *folder)
+{
+    unsigned count = 0;
+    DIR *entries = opendir(folder);
+    if (entries == NULL) {
+        perror(folder);
+        exit(2);
+    }
+    for (const struct dirent *entry; (entry = readdir(entries)) != NULL;)
+        if (entry->d_name[0] != '.') {
+            file_run(folder, entry->d_name);
+            count++;
+        }
+    (void)closedir(entries);
+    return count;
 }
 
 static void random_run(uint64_t x)
@@ -516,11 +537,13 @@ int main(int argc, char **argv)
         uint64_t count = strtoull(argv[2], NULL, 10), seed = strtoull(argv[3], NULL, 10);
         for (uint64_t i = 0; i < count; i++)
             random_run(seed + i);
-    } else if (argc > 1) {
-        for (int i = 1; i < argc; i++)
-            file_run(argv[i]);
+    } else if (argc == 3 && strcmp(argv[1], "--files") == 0) {
+        unsigned count = folder_run(argv[2]);
+        printf("%u inputs\n", count);
+        if (count == 0)
+            return 1;
     } else {
-        fprintf(stderr, "usage: sequence FILE... | --random COUNT SEED | --digest COUNT SEED\n");
+        fprintf(stderr, "usage: sequence --files FOLDER | --random COUNT SEED | --digest COUNT SEED\n");
         return 2;
     }
     if (!may_fail)
