@@ -72,7 +72,8 @@ void neb_traced_free(void *p)
 {
     if (p == NULL)
         return;
-    neb_record_free(p);
+    if (neb_record_may_know(p))
+        neb_record_free(p);
     neb_free(p);
 }
 
@@ -80,7 +81,8 @@ void neb_traced_free_sized(void *p, size_t size, const char *call)
 {
     if (p == NULL)
         return;
-    neb_record_free(p);
+    if (neb_record_may_know(p))
+        neb_record_free(p);
     neb_free_sized(p, size, call);
 }
 

@@ -35,6 +35,37 @@ static uint64_t weight_of(size_t size)
     return neb_sample_weight(size, atomic_load_explicit(&state()->sample_bytes, memory_order_relaxed));
 }
 
+/* Mode sample: how many sampled blocks have addresses that fall into each slot. Nearly all frees see a 0 here, in a table
+ * that stays in the cache, and look no further. A slot that is full stays so. */
+enum { FILTER_SLOTS = 1 << 15, FILTER_FULL = UINT8_MAX };
+static _Atomic uint8_t filter[FILTER_SLOTS];
+
+static _Atomic uint8_t *filter_slot(const void *p)
+{
+    return &filter[(ptr_address(p) >> 4) * UINT64_C(0x9E3779B97F4A7C15) >> (64 - 15)];
+}
+
+static void filter_change(const void *p, int change)
+{
+    _Atomic uint8_t *slot = filter_slot(p);
+    uint8_t now = atomic_load_explicit(slot, memory_order_relaxed);
+    /* Relaxed: whoever frees the block learned of it from whoever allocated it. */
+    while (trace_mode() == NBT_MODE_SAMPLE && now != FILTER_FULL && (change > 0 || now > 0) &&
+           !atomic_compare_exchange_weak_explicit(slot, &now, (uint8_t)(now + change), memory_order_relaxed, memory_order_relaxed))
+        continue;
+}
+
+bool neb_record_may_know(const void *p)
+{
+    return trace_mode() != NBT_MODE_SAMPLE || atomic_load_explicit(filter_slot(p), memory_order_relaxed) != 0;
+}
+
+void neb_record_begin(void)
+{
+    for (unsigned i = 0; i < FILTER_SLOTS; i++)
+        atomic_store_explicit(&filter[i], 0, memory_order_relaxed); /* the mode publishes it: T1 */
+}
+
 /* ---- the end of a block ------------------------------------------------------------------------------------------------- */
 
 static void free_in_site(const struct lane *lane, const struct block_birth *birth)
@@ -101,14 +132,17 @@ static void begin_record(struct lane *lane, void *p, const struct record_call *c
             end_record(lane, &taken->birth);
         return;
     }
-    if (NEB_UNLIKELY(block_get(&slot, session, &before)))
-        end_record(lane, &before); /* its free came in the middle of recording something else */
+    if (NEB_UNLIKELY(block_get(&slot, session, &before))) { /* its free came in the middle of recording something else */
+        filter_change(p, -1);
+        end_record(lane, &before);
+    }
     struct captured stack = neb_capture(&lane->stacks, &call->place);
     bool is_traced = trace_mode() == NBT_MODE_TRACE;
     uint32_t named = is_traced ? stack.node : neb_site_of(stack.node, stack.note);
     struct block_birth birth = {named, session, tick_of(now_ns()), lane->id,
                                 atomic_load_explicit(&lane->number, memory_order_relaxed), call->size};
     block_set(&slot, &birth);
+    filter_change(p, 1);
     if (NEB_UNLIKELY(stack.node == NBT_STACK_OTHER))
         neb_depot_count_other();
     if (!is_traced) {
@@ -190,6 +224,7 @@ void neb_record_free(void *p)
     if (lane == NULL)
         return;
     block_clear(&slot);
+    filter_change(p, -1);
     end_record(lane, &birth);
     lane_tick(lane);
     neb_lane_leave(lane);
@@ -210,6 +245,7 @@ struct record_taken neb_record_take(void *p)
     taken.has_record = true;
     taken.birth = birth;
     block_clear(&slot);
+    filter_change(p, -1);
     neb_lane_leave(lane);
     return taken;
 }
@@ -230,6 +266,8 @@ void neb_record_settle(const void *old, void *p, const struct record_taken *take
 void neb_record_undo(void *p, const struct record_taken *taken)
 {
     struct block_slot slot = neb_block_find(p);
-    if (taken->has_record && slot.record != NULL)
-        block_set(&slot, &taken->birth);
+    if (!taken->has_record || slot.record == NULL)
+        return;
+    block_set(&slot, &taken->birth);
+    filter_change(p, 1);
 }
