@@ -16,6 +16,7 @@
 #include "trace/depot.h"
 #include "trace/lane.h"
 #include "trace/output.h"
+#include "trace/record.h"
 #include "trace/rule.h"
 #include "trace/site.h"
 #include "trace/state.h"
@@ -138,6 +139,7 @@ static void mode_begin(void)
     atomic_store_explicit(&now->depth, (uint32_t)running.depth, memory_order_relaxed);
     atomic_store_explicit(&now->sample_bytes, running.sample_bytes, memory_order_relaxed);
     atomic_store_explicit(&now->untracked_frees, 0, memory_order_relaxed);
+    neb_record_begin();
     neb_depot_begin();
     neb_lanes_begin();
     if (running.mode != NBT_MODE_TRACE)

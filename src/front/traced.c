@@ -7,26 +7,30 @@
 
 static void *recorded(void *p, const struct record_call *call)
 {
-    int saved = errno;
     if (NEB_LIKELY(p != NULL))
         neb_record_alloc(p, call);
     else
         neb_record_failed(call);
-    errno = saved;
     return p;
 }
 
-static void free_recorded(void *p)
+static bool is_skipped(size_t size)
 {
-    int saved = errno;
-    neb_record_free(p);
-    errno = saved;
+    return trace_mode() == NBT_MODE_SAMPLE && neb_record_skips(size);
+}
+
+static NEB_NOINLINE void *malloc_recorded(size_t size, const struct place *place)
+{
+    struct record_call call = {size, 16, *place};
+    return recorded(neb_malloc(size), &call);
 }
 
 NEB_NOINLINE void *neb_traced_malloc(size_t size)
 {
-    struct record_call call = {size, 16, PLACE_OF_CALLER()};
-    return recorded(neb_malloc(size), &call);
+    if (is_skipped(size))
+        return neb_malloc(size);
+    struct place place = PLACE_OF_CALLER();
+    return malloc_recorded(size, &place);
 }
 
 NEB_NOINLINE void *neb_traced_calloc(size_t count, size_t size)
@@ -58,6 +62,8 @@ NEB_NOINLINE int neb_traced_posix_memalign(void **result, size_t alignment, size
 
 NEB_NOINLINE void *neb_traced_new(size_t size, size_t alignment, void *(*allocate)(size_t size, size_t alignment))
 {
+    if (is_skipped(size))
+        return allocate(size, alignment);
     struct record_call call = {size, alignment, PLACE_OF_CALLER()};
     return recorded(allocate(size, alignment), &call);
 }
@@ -66,7 +72,8 @@ void neb_traced_free(void *p)
 {
     if (p == NULL)
         return;
-    free_recorded(p);
+    if (neb_record_may_know(p))
+        neb_record_free(p);
     neb_free(p);
 }
 
@@ -74,28 +81,24 @@ void neb_traced_free_sized(void *p, size_t size, const char *call)
 {
     if (p == NULL)
         return;
-    free_recorded(p);
+    if (neb_record_may_know(p))
+        neb_record_free(p);
     neb_free_sized(p, size, call);
 }
 
 /* As in glibc, a size of 0 frees. */
 static void *resize(void *p, const struct record_call *call)
 {
-    struct record_taken taken;
     if (p == NULL)
         return recorded(neb_malloc(call->size), call);
-    int saved = errno;
-    taken = neb_record_take(p);
-    errno = saved;
+    struct record_taken taken = neb_record_take(p);
     void *block = neb_realloc(p, call->size);
-    saved = errno;
     if (block != NULL || call->size == 0) {
         neb_record_settle(p, block, &taken, call);
     } else {
         neb_record_undo(p, &taken);
         neb_record_failed(call);
     }
-    errno = saved;
     return block;
 }
 

@@ -49,6 +49,16 @@ void neb_os_complain(const char *what)
     neb_os_write(STDERR_FILENO, text.data, text.length);
 }
 
+int neb_os_error(void)
+{
+    return errno;
+}
+
+void neb_os_set_error(int error)
+{
+    errno = error;
+}
+
 /* The few that files really give; strerror would allocate. */
 static const char *error_text(int error)
 {

@@ -14,6 +14,9 @@ const char *neb_env_value(char *const *environment, const char *name);
 void neb_os_write(int descriptor, const char *data, size_t count);
 /* One line on stderr: "nebmalloc: ...". */
 void neb_os_complain(const char *what);
+/* errno, for those who keep it across system calls. */
+int neb_os_error(void);
+void neb_os_set_error(int error);
 /* One line: "nebmalloc: PATH: what the error number means, AND". */
 void neb_os_complain_file(const char *path, int error, const char *and);
 /* A copy of the descriptor with a high number, closed by exec; the descriptor itself where there is none. */

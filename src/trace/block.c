@@ -150,32 +150,3 @@ struct block_slot neb_block_find(const void *p)
         return (struct block_slot){NULL, false, 0};
     return slot_in(array_of(page_of(p), p), p, kind);
 }
-
-bool neb_block_get(const struct block_slot *slot, uint32_t session, struct block_birth *birth)
-{
-    const struct block_record *record = slot->record;
-    if (record == NULL || (record->low >> 24 & 255) != session)
-        return false;
-    birth->stack = (uint32_t)record->low & 0xffffff;
-    birth->session = session;
-    birth->tick = (uint32_t)(record->low >> 32) & 0xffffff;
-    birth->lane = (uint32_t)record->high & 0xffff;
-    birth->number = record->high >> 32 | record->low >> 56 << 32;
-    birth->size = slot->is_large ? (size_t)record[1].low : (size_t)(record->high >> 16 & 0xffff);
-    return true;
-}
-
-void neb_block_set(const struct block_slot *slot, const struct block_birth *birth)
-{
-    struct block_record *record = slot->record;
-    uint64_t size = slot->is_large ? 0 : birth->size;
-    record->low = birth->stack | (uint64_t)birth->session << 24 | (uint64_t)birth->tick << 32 | (birth->number >> 32) << 56;
-    record->high = birth->lane | size << 16 | birth->number << 32;
-    if (slot->is_large)
-        record[1].low = birth->size;
-}
-
-void neb_block_clear(const struct block_slot *slot)
-{
-    slot->record->low = 0;
-}

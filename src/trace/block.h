@@ -14,6 +14,7 @@
 #ifndef NEB_TRACE_BLOCK_H
 #define NEB_TRACE_BLOCK_H
 
+#include "base/attr.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,8 +42,33 @@ struct block_slot neb_block_slot(const void *p);
 struct block_slot neb_block_find(const void *p);
 
 /* The record, if it is of this session. */
-bool neb_block_get(const struct block_slot *slot, uint32_t session, struct block_birth *birth);
-void neb_block_set(const struct block_slot *slot, const struct block_birth *birth);
-void neb_block_clear(const struct block_slot *slot);
+NEB_INLINE bool block_get(const struct block_slot *slot, uint32_t session, struct block_birth *birth)
+{
+    const struct block_record *record = slot->record;
+    if (record == NULL || (record->low >> 24 & 255) != session)
+        return false;
+    birth->stack = (uint32_t)record->low & 0xffffff;
+    birth->session = session;
+    birth->tick = (uint32_t)(record->low >> 32) & 0xffffff;
+    birth->lane = (uint32_t)record->high & 0xffff;
+    birth->number = record->high >> 32 | record->low >> 56 << 32;
+    birth->size = slot->is_large ? (size_t)record[1].low : (size_t)(record->high >> 16 & 0xffff);
+    return true;
+}
+
+NEB_INLINE void block_set(const struct block_slot *slot, const struct block_birth *birth)
+{
+    struct block_record *record = slot->record;
+    uint64_t size = slot->is_large ? 0 : birth->size;
+    record->low = birth->stack | (uint64_t)birth->session << 24 | (uint64_t)birth->tick << 32 | (birth->number >> 32) << 56;
+    record->high = birth->lane | size << 16 | birth->number << 32;
+    if (slot->is_large)
+        record[1].low = birth->size;
+}
+
+NEB_INLINE void block_clear(const struct block_slot *slot)
+{
+    slot->record->low = 0;
+}
 
 #endif

@@ -391,11 +391,24 @@ static unsigned stack_walk(struct walk *walk, struct guide *guide, uint32_t *par
     }
 }
 
+static uint32_t child_find(struct stack_cache *cache, uint32_t parent, const struct frame *frame)
+{
+    uint32_t key = parent | (uint32_t)frame->is_exact << 31;
+    uint64_t hash = (frame->pc ^ (uint64_t)key << 32 ^ key) * UINT64_C(0x9E3779B97F4A7C15);
+    struct child *child = &cache->child[hash >> 32 & (STACK_CACHE_CHILDREN - 1)];
+    if (NEB_LIKELY(child->node != 0 && child->pc == frame->pc && child->parent_and_exact == key))
+        return child->node;
+    uint32_t node = neb_depot_child(parent, frame->pc, frame->is_exact);
+    if (node >= NBT_STACK_FIRST)
+        *child = (struct child){frame->pc, key, node};
+    return node;
+}
+
 /* Nodes of the frames that have none, from the outermost of them inwards. */
-static void nodes_find(struct stack *stack, unsigned unknown, uint32_t parent)
+static void nodes_find(struct stack_cache *cache, struct stack *stack, unsigned unknown, uint32_t parent)
 {
     for (unsigned i = unknown; i-- > 0;) {
-        parent = neb_depot_child(parent, stack->frame[i].pc, stack->frame[i].is_exact);
+        parent = child_find(cache, parent, &stack->frame[i]);
         stack->frame[i].node = parent;
     }
     stack->node = parent;
@@ -419,19 +432,28 @@ static void stack_capture(struct stack_cache *cache, struct stack *stack, const 
     if (place->stack != NULL)
         reach_move(&reach, place->stack);
     unsigned unknown = stack_walk(&walk, &guide, &parent);
-    nodes_find(stack, unknown, unknown == stack->frame_count ? (stack->is_complete ? NBT_STACK_NONE : NBT_STACK_TRUNCATED) : parent);
+    nodes_find(cache, stack, unknown, unknown == stack->frame_count ? (stack->is_complete ? NBT_STACK_NONE : NBT_STACK_TRUNCATED) : parent);
     cache->window_low = reach.low;
     cache->window_high = reach.high;
 }
 
 /* ---- remembered stacks ------------------------------------------------------------------------------------------------- */
 
-static struct stack **slot_of(struct stack_cache *cache, const struct place *place)
+/* Stacks with the same place fall into one set; the newest is in front. */
+static struct stack **set_of(struct stack_cache *cache, const struct place *place)
 {
     uintptr_t hash = (place->pc ^ place->sp >> 3) * (uintptr_t)UINT64_C(0x9E3779B97F4A7C15);
-    return &cache->slot[hash >> (sizeof hash * 8 - 8)];
+    return &cache->slot[(hash >> (sizeof hash * 8 - 6)) * STACK_CACHE_WAYS];
 }
-_Static_assert(STACK_CACHE_SLOTS == 1 << 8, "the hash has as many bits");
+_Static_assert(STACK_CACHE_SLOTS == STACK_CACHE_WAYS << 6, "the hash has as many bits as there are sets");
+
+static void set_move_to_front(struct stack **set, unsigned way)
+{
+    struct stack *found = set[way];
+    for (; way > 0; way--)
+        set[way] = set[way - 1];
+    set[0] = found;
+}
 
 static bool is_same_stack(const struct stack *stack, const struct place *place, uint64_t generation)
 {
@@ -441,7 +463,7 @@ static bool is_same_stack(const struct stack *stack, const struct place *place, 
 }
 
 /* Into the spare stack, which then takes its place among the others. */
-static NEB_NOINLINE struct captured capture_slow(struct stack_cache *cache, struct stack **slot, const struct place *place)
+static NEB_NOINLINE struct captured capture_slow(struct stack_cache *cache, struct stack **set, const struct place *place)
 {
     const struct stack *newest = cache->newest;
     if (cache->spare == NULL)
@@ -451,21 +473,28 @@ static NEB_NOINLINE struct captured capture_slow(struct stack_cache *cache, stru
         return (struct captured){NBT_STACK_NONE, NULL};
     stack_capture(cache, stack, place, newest != NULL && newest->generation == cache->generation ? newest : NULL);
     if (stack->is_checkable && place->stack != NULL && stack->node != NBT_STACK_NONE) {
-        cache->spare = *slot;
-        *slot = cache->newest = stack;
+        cache->spare = set[STACK_CACHE_WAYS - 1];
+        set[STACK_CACHE_WAYS - 1] = cache->newest = stack;
+        set_move_to_front(set, STACK_CACHE_WAYS - 1);
     }
     return (struct captured){stack->node, &stack->note};
 }
 
 struct captured neb_capture(struct stack_cache *cache, const struct place *place)
 {
-    struct stack **slot = slot_of(cache, place);
-    cache->generation = atomic_load_explicit(&neb_trace_page.state.generation, memory_order_relaxed); /* a hint */
-    if (NEB_LIKELY(is_same_stack(*slot, place, cache->generation))) {
-        cache->newest = *slot;
-        return (struct captured){(*slot)->node, &(*slot)->note};
+    struct stack **set = set_of(cache, place);
+    uint64_t generation = atomic_load_explicit(&neb_trace_page.state.generation, memory_order_relaxed); /* a hint */
+    if (NEB_UNLIKELY(cache->generation != generation)) {
+        cache->generation = generation;
+        memset(cache->child, 0, sizeof cache->child);
     }
-    return capture_slow(cache, slot, place);
+    for (unsigned way = 0; way < STACK_CACHE_WAYS; way++)
+        if (is_same_stack(set[way], place, generation)) {
+            set_move_to_front(set, way);
+            cache->newest = set[0];
+            return (struct captured){set[0]->node, &set[0]->note};
+        }
+    return capture_slow(cache, set, place);
 }
 
 void neb_capture_forget(struct stack_cache *cache)

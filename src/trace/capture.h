@@ -51,11 +51,19 @@ NEB_INLINE struct place place_unknown(uintptr_t pc)
 }
 
 struct stack;
+
+/* A node of the depot that was found not long ago: what a walk looks for is mostly among them. */
+struct child {
+    uintptr_t pc;
+    uint32_t parent_and_exact, node; /* node 0: empty */
+};
+
 struct stack_cache {
     struct stack *slot[STACK_CACHE_SLOTS];
     struct stack *newest, *spare; /* newest: one of the slots, or NULL */
     uintptr_t window_low, window_high; /* readable addresses */
     uint64_t generation;
+    struct child child[STACK_CACHE_CHILDREN];
 };
 
 /* What was captured: the innermost node, and a number that the caller may keep with this stack; 0 at first. */

@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "heap/meta.h"
 #include "os/clock.h"
+#include "os/env.h"
 #include "os/lock.h"
 #include "os/process.h"
 #include "os/thread.h"
@@ -164,7 +165,7 @@ static NEB_COLD struct lane *lane_dropped(void)
     return NULL;
 }
 
-NEB_NOINLINE static struct lane *lane_enter_slow(void)
+static struct lane *lane_enter_new(void)
 {
     struct lane *lane = tls.lane;
     if (lane == NULL && (lane = lane_take()) == NULL) {
@@ -178,6 +179,14 @@ NEB_NOINLINE static struct lane *lane_enter_slow(void)
         neb_lane_leave(lane);
         return NULL;
     }
+    return lane;
+}
+
+NEB_NOINLINE static struct lane *lane_enter_slow(void)
+{
+    int saved = neb_os_error();
+    struct lane *lane = lane_enter_new();
+    neb_os_set_error(saved);
     return lane;
 }
 
@@ -195,6 +204,11 @@ struct lane *neb_lane_enter(void)
                      lane->session != atomic_load_explicit(&state()->session, memory_order_relaxed)))
         return lane_enter_slow();
     return lane;
+}
+
+struct lane *neb_lane_mine(void)
+{
+    return tls.lane;
 }
 
 void neb_lane_leave(struct lane *lane)

@@ -50,6 +50,8 @@ struct lane {
 /* The calling thread's lane, in which it may record until neb_lane_leave; NULL: it may not. */
 struct lane *neb_lane_enter(void);
 void neb_lane_leave(struct lane *lane);
+/* The calling thread's, begun or not; NULL: it has none. */
+struct lane *neb_lane_mine(void);
 /* The thread's end: what it records from then on goes through the shared lane. */
 void neb_lane_end(void);
 

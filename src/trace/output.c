@@ -77,7 +77,7 @@ static void fail(int error)
     neb_os_complain_file(file.path, error, "; recording has stopped, what was written stays readable");
 }
 
-static void *grow(size_t span, uint64_t *at)
+static void *grow(size_t span)
 {
     void *base = NULL;
     neb_lock_take(&neb_locks[LOCK_TRACE_FILE]);
@@ -88,7 +88,6 @@ static void *grow(size_t span, uint64_t *at)
         if (error != 0) {
             fail(error);
         } else {
-            *at = file_end;
             file_end += span;
             first_page->file_bytes = file_end;
         }
@@ -99,8 +98,9 @@ static void *grow(size_t span, uint64_t *at)
 
 struct nbt_chunk *neb_output_begin(enum nbt_kind kind, size_t span, uint32_t lane, uint64_t base, uint64_t epoch)
 {
-    uint64_t at;
-    struct nbt_chunk *chunk = grow(size_align_up(span, page_bytes()), &at);
+    int saved = neb_os_error();
+    struct nbt_chunk *chunk = grow(size_align_up(span, page_bytes()));
+    neb_os_set_error(saved);
     if (chunk == NULL)
         return NULL;
     chunk->kind = (uint16_t)kind;
@@ -137,8 +137,10 @@ void neb_output_seal_in_place(struct nbt_chunk *chunk)
 void neb_output_seal(struct nbt_chunk *chunk)
 {
     size_t span = (size_t)chunk->span_bytes;
+    int saved = neb_os_error();
     neb_output_seal_in_place(chunk);
     (void)neb_vm_unmap(chunk, span);
+    neb_os_set_error(saved);
 }
 
 void neb_output_drop(struct nbt_chunk **chunk)

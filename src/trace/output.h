@@ -4,6 +4,7 @@
  *
  * Ownership  a chunk: who began it; the file's end: LOCK_TRACE_FILE
  * Locks      LOCK_TRACE_FILE, held while the file grows: that is a system call that may have to look for disk space
+ * Errors     errno is kept by begin and seal
  * Failure    NULL; the mode is off from then on, one line has said why, and what is in the file stays good */
 #ifndef NEB_TRACE_OUTPUT_H
 #define NEB_TRACE_OUTPUT_H

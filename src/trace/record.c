@@ -35,11 +35,42 @@ static uint64_t weight_of(size_t size)
     return neb_sample_weight(size, atomic_load_explicit(&state()->sample_bytes, memory_order_relaxed));
 }
 
+/* Mode sample: how many sampled blocks have addresses that fall into each slot. Nearly all frees see a 0 here, in a table
+ * that stays in the cache, and look no further. A slot that is full stays so. */
+enum { FILTER_SLOTS = 1 << 15, FILTER_FULL = UINT8_MAX };
+static _Atomic uint8_t filter[FILTER_SLOTS];
+
+static _Atomic uint8_t *filter_slot(const void *p)
+{
+    return &filter[(ptr_address(p) >> 4) * UINT64_C(0x9E3779B97F4A7C15) >> (64 - 15)];
+}
+
+static void filter_change(const void *p, int change)
+{
+    _Atomic uint8_t *slot = filter_slot(p);
+    uint8_t now = atomic_load_explicit(slot, memory_order_relaxed);
+    /* Relaxed: whoever frees the block learned of it from whoever allocated it. */
+    while (trace_mode() == NBT_MODE_SAMPLE && now != FILTER_FULL && (change > 0 || now > 0) &&
+           !atomic_compare_exchange_weak_explicit(slot, &now, (uint8_t)(now + change), memory_order_relaxed, memory_order_relaxed))
+        continue;
+}
+
+bool neb_record_may_know(const void *p)
+{
+    return trace_mode() != NBT_MODE_SAMPLE || atomic_load_explicit(filter_slot(p), memory_order_relaxed) != 0;
+}
+
+void neb_record_begin(void)
+{
+    for (unsigned i = 0; i < FILTER_SLOTS; i++)
+        atomic_store_explicit(&filter[i], 0, memory_order_relaxed); /* the mode publishes it: T1 */
+}
+
 /* ---- the end of a block ------------------------------------------------------------------------------------------------- */
 
 static void free_in_site(const struct lane *lane, const struct block_birth *birth)
 {
-    struct nbt_site *site = neb_site_of(birth->stack, NULL);
+    struct nbt_site *site = neb_site_numbered(birth->stack);
     struct lane_origin origin = neb_lane_origin(lane, birth);
     uint32_t ticks = (tick_of(now_ns()) - birth->tick) & ((1u << BLOCK_TICK_BITS) - 1);
     struct site_free end = {birth->size, origin.age, (uint64_t)ticks << BLOCK_TICK_SHIFT, origin.is_remote, weight_of(birth->size)};
@@ -81,19 +112,15 @@ static size_t usable_of(const void *p, const struct block_slot *slot)
     return slot->is_large ? neb_large_usable(p, page_map_load(p)) : slot->usable;
 }
 
-static void alloc_in_site(struct lane *lane, void *p, const struct block_slot *slot, const struct captured *stack,
-                          size_t size, const void *old, bool is_realloc)
+static void alloc_in_site(void *p, const struct block_slot *slot, uint32_t number, size_t size, const void *old, bool is_realloc)
 {
-    (void)lane;
-    struct nbt_site *site = neb_site_of(stack->node, stack->note);
+    struct nbt_site *site = neb_site_numbered(number);
     struct site_alloc alloc = {size, usable_of(p, slot), now_ns(), is_realloc, is_realloc && old != p, weight_of(size)};
     if (site != NULL)
         neb_site_alloc(site, &alloc);
-    if (stack->node == NBT_STACK_OTHER)
-        neb_depot_count_other();
 }
 
-/* taken: the old block's record, if this is a realloc. */
+/* The record names the stack in mode trace, and the site in the others. taken: the old block's, if this is a realloc. */
 static void begin_record(struct lane *lane, void *p, const struct record_call *call, const void *old, const struct record_taken *taken)
 {
     struct block_slot slot = neb_block_slot(p);
@@ -105,16 +132,23 @@ static void begin_record(struct lane *lane, void *p, const struct record_call *c
             end_record(lane, &taken->birth);
         return;
     }
-    if (NEB_UNLIKELY(neb_block_get(&slot, session, &before)))
-        end_record(lane, &before); /* its free came in the middle of recording something else */
+    if (NEB_UNLIKELY(block_get(&slot, session, &before))) { /* its free came in the middle of recording something else */
+        filter_change(p, -1);
+        end_record(lane, &before);
+    }
     struct captured stack = neb_capture(&lane->stacks, &call->place);
-    struct block_birth birth = {stack.node, session, tick_of(now_ns()), lane->id,
+    bool is_traced = trace_mode() == NBT_MODE_TRACE;
+    uint32_t named = is_traced ? stack.node : neb_site_of(stack.node, stack.note);
+    struct block_birth birth = {named, session, tick_of(now_ns()), lane->id,
                                 atomic_load_explicit(&lane->number, memory_order_relaxed), call->size};
-    neb_block_set(&slot, &birth);
-    if (trace_mode() != NBT_MODE_TRACE) {
+    block_set(&slot, &birth);
+    filter_change(p, 1);
+    if (NEB_UNLIKELY(stack.node == NBT_STACK_OTHER))
+        neb_depot_count_other();
+    if (!is_traced) {
         if (is_realloc)
             free_in_site(lane, &taken->birth);
-        alloc_in_site(lane, p, &slot, &stack, call->size, old, is_realloc);
+        alloc_in_site(p, &slot, named, call->size, old, is_realloc);
     } else if (is_realloc) {
         neb_lane_realloc(lane, &taken->birth, stack.node, call->size, old != p);
     } else {
@@ -127,6 +161,17 @@ static void begin_record(struct lane *lane, void *p, const struct record_call *c
     }
     count(&lane->counts.allocs, 1);
     count(&lane->counts.alloc_bytes, call->size);
+}
+
+/* Without entering the lane: a signal that comes in between may cost a sample's distance some bytes, no more. */
+bool neb_record_skips(size_t size)
+{
+    struct lane *lane = neb_lane_mine();
+    if (lane == NULL || lane->session != atomic_load_explicit(&state()->session, memory_order_relaxed) ||
+        lane->until_sample <= 0 || (uint64_t)lane->until_sample <= size)
+        return false;
+    lane->until_sample -= size == 0 ? 1 : (int64_t)size;
+    return true;
 }
 
 void neb_record_alloc(void *p, const struct record_call *call)
@@ -153,15 +198,11 @@ void neb_record_failed(const struct record_call *call)
 
 /* ---- free and realloc ----------------------------------------------------------------------------------------------------- */
 
-/* Takes the record away. */
-static bool record_take(const void *p, struct block_birth *birth)
+/* What is known of the block; false: nothing in this session. */
+static bool record_find(const void *p, struct block_slot *slot, struct block_birth *birth)
 {
-    struct block_slot slot = neb_block_find(p);
-    uint32_t session = atomic_load_explicit(&state()->session, memory_order_relaxed);
-    if (!neb_block_get(&slot, session, birth))
-        return false;
-    neb_block_clear(&slot);
-    return true;
+    *slot = neb_block_find(p);
+    return block_get(slot, atomic_load_explicit(&state()->session, memory_order_relaxed), birth);
 }
 
 static NEB_NOINLINE void untracked_count(void)
@@ -170,30 +211,41 @@ static NEB_NOINLINE void untracked_count(void)
         atomic_fetch_add_explicit(&state()->untracked_frees, 1, memory_order_relaxed); /* a statistic */
 }
 
+/* A call in the middle of recording another one leaves the record: the next block there ends it. */
 void neb_record_free(void *p)
 {
     struct block_birth birth;
+    struct block_slot slot;
+    if (NEB_UNLIKELY(!record_find(p, &slot, &birth))) {
+        untracked_count();
+        return;
+    }
     struct lane *lane = neb_lane_enter();
     if (lane == NULL)
         return;
-    if (NEB_LIKELY(record_take(p, &birth))) {
-        end_record(lane, &birth);
-        lane_tick(lane);
-    } else {
-        untracked_count();
-    }
+    block_clear(&slot);
+    filter_change(p, -1);
+    end_record(lane, &birth);
+    lane_tick(lane);
     neb_lane_leave(lane);
 }
 
 struct record_taken neb_record_take(void *p)
 {
     struct record_taken taken = {.has_record = false};
+    struct block_slot slot;
+    struct block_birth birth;
+    if (!record_find(p, &slot, &birth)) {
+        untracked_count();
+        return taken;
+    }
     struct lane *lane = neb_lane_enter();
     if (lane == NULL)
         return taken;
-    taken.has_record = record_take(p, &taken.birth);
-    if (!taken.has_record)
-        untracked_count();
+    taken.has_record = true;
+    taken.birth = birth;
+    block_clear(&slot);
+    filter_change(p, -1);
     neb_lane_leave(lane);
     return taken;
 }
@@ -214,6 +266,8 @@ void neb_record_settle(const void *old, void *p, const struct record_taken *take
 void neb_record_undo(void *p, const struct record_taken *taken)
 {
     struct block_slot slot = neb_block_find(p);
-    if (taken->has_record && slot.record != NULL)
-        neb_block_set(&slot, &taken->birth);
+    if (!taken->has_record || slot.record == NULL)
+        return;
+    block_set(&slot, &taken->birth);
+    filter_change(p, 1);
 }

@@ -15,6 +15,7 @@
 enum {
     CHUNK_SITES = (SITES_CHUNK_BYTES - sizeof(struct nbt_chunk)) / sizeof(struct nbt_site),
     CHUNKS_MAX = SITES_MAX / CHUNK_SITES,
+    SITES_BOUND = CHUNKS_MAX * CHUNK_SITES,
     WEIGHT_ONE = 256
 };
 
@@ -73,17 +74,21 @@ static NEB_COLD uint32_t number_slow(uint32_t node)
     return number;
 }
 
-struct nbt_site *neb_site_of(uint32_t node, uint32_t *note)
+uint32_t neb_site_of(uint32_t node, uint32_t *note)
 {
-    uint32_t number = note != NULL ? *note : 0;
-    if (NEB_UNLIKELY(number == 0)) {
-        number = neb_depot_site(node);
-        if (number == 0)
-            number = number_slow(node);
-        if (note != NULL)
-            *note = number;
-    }
-    return NEB_LIKELY(number != 0) ? site_at(number) : NULL;
+    if (NEB_LIKELY(note != NULL && *note != 0))
+        return *note;
+    uint32_t number = neb_depot_site(node);
+    if (number == 0)
+        number = number_slow(node);
+    if (note != NULL)
+        *note = number;
+    return number;
+}
+
+struct nbt_site *neb_site_numbered(uint32_t number)
+{
+    return NEB_LIKELY(number - 1 < SITES_BOUND) ? site_at(number) : NULL;
 }
 
 /* ---- one change ---------------------------------------------------------------------------------------------------------- */

@@ -16,8 +16,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Where a node's stack is counted. note: kept with the stack by the caller (capture.h); may be NULL. */
-struct nbt_site *neb_site_of(uint32_t node, uint32_t *note);
+/* The number of the site where a node's stack is counted; 0: none. note: kept with the stack by the caller (capture.h);
+ * may be NULL. */
+uint32_t neb_site_of(uint32_t node, uint32_t *note);
+/* NULL: there is none of this number, or not any more. */
+struct nbt_site *neb_site_numbered(uint32_t number);
 
 struct site_alloc {
     size_t size, usable;
