@@ -54,7 +54,7 @@ static uint32_t site_make(uint32_t node)
         is_full = true;
         return 0;
     }
-    struct nbt_chunk *chunk = chunks[(number - 1) / CHUNK_SITES];
+    struct nbt_chunk *chunk = atomic_load_explicit(&chunks[(number - 1) / CHUNK_SITES], memory_order_relaxed); /* lock held */
     site_at(number)->stack = node;
     neb_output_commit(chunk, ((number - 1) % CHUNK_SITES + 1) * sizeof(struct nbt_site));
     site_count = number;
