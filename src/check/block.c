@@ -154,6 +154,14 @@ static void contents_set(unsigned char *begin, size_t size, enum content content
         memset(begin, (int)neb_check.fill_alloc, filled);
 }
 
+static void canaries_write(unsigned char *begin, size_t size, size_t front, size_t slack)
+{
+    if (!check_has(CHECK_CANARY))
+        return;
+    neb_canary_write(begin - front_canary(front), front_canary(front));
+    neb_canary_write(begin + size, slack_canary(slack));
+}
+
 void *neb_check_dress(void *raw, size_t size, size_t alignment, enum family family, enum content content)
 {
     struct cell cell;
@@ -166,10 +174,7 @@ void *neb_check_dress(void *raw, size_t size, size_t alignment, enum family fami
     unsigned char *begin = cell.base + front;
     if (!entry_add(&cell, begin))
         return NULL;
-    if (check_has(CHECK_CANARY)) {
-        neb_canary_write(begin - front_canary(front), front_canary(front));
-        neb_canary_write(begin + size, slack_canary(slack));
-    }
+    canaries_write(begin, size, front, slack);
     contents_set(begin, size, content);
     record_set(&cell, front, slack, family);
     atomic_store_explicit(&cell.record->state, RECORD_LIVE, memory_order_release); /* R2 */
@@ -287,7 +292,8 @@ enum check_answer neb_check_release(void *p, const struct check_call *call, void
         atomic_store_explicit(&cell.record->free_stack, stack_here(), memory_order_relaxed);
     }
     statement_check(p, call, &cell, &block);
-    (void)canaries_verify(&cell, &block, call->name);
+    if (!canaries_verify(&cell, &block, call->name)) /* the process goes on: said once is enough */
+        canaries_write(block.begin, block.size, block.front, block.slack);
     contents_spoil(&cell, &block);
     if (quarantine_enter(p, &cell))
         return CHECK_DONE;
