@@ -41,15 +41,18 @@
 #define memory_poison(p, bytes) __asan_poison_memory_region(p, bytes)
 #define memory_unpoison(p, bytes) __asan_unpoison_memory_region(p, bytes)
 #define memory_is_fresh(p, bytes) ((void)0)
+#define memory_is_zero(p, bytes) ((void)0)
 #elif defined(SEQUENCE_MSAN)
 #include <sanitizer/msan_interface.h>
 #define memory_poison(p, bytes) ((void)0)
 #define memory_unpoison(p, bytes) ((void)0)
 #define memory_is_fresh(p, bytes) __msan_poison(p, bytes)
+#define memory_is_zero(p, bytes) __msan_unpoison(p, bytes)
 #else
 #define memory_poison(p, bytes) ((void)0)
 #define memory_unpoison(p, bytes) ((void)0)
 #define memory_is_fresh(p, bytes) ((void)0)
+#define memory_is_zero(p, bytes) ((void)0)
 #endif
 
 /* ---- memory that nobody may touch ---------------------------------------------------------------------------------------- */
@@ -128,8 +131,10 @@ void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int de
         return MAP_FAILED;
     }
     void *base = __real_mmap(address, bytes, protection, flags, descriptor, offset);
-    if (base != MAP_FAILED)
+    if (base != MAP_FAILED) {
         memory_is_used(base, bytes);
+        memory_is_zero(base, bytes);
+    }
     return base;
 }
 
@@ -154,7 +159,10 @@ int __wrap_mprotect(void *address, size_t bytes, int protection)
 
 int __wrap_madvise(void *address, size_t bytes, int advice)
 {
-    return fails() ? -1 : __real_madvise(address, bytes, advice);
+    int answer = fails() ? -1 : __real_madvise(address, bytes, advice);
+    if (answer == 0 && advice == MADV_DONTNEED)
+        memory_is_zero(address, bytes);
+    return answer;
 }
 
 void *__wrap_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, ...)
@@ -167,8 +175,10 @@ void *__wrap_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags
         return MAP_FAILED;
     memory_is_used(address, old_bytes);
     void *base = __real_mremap(address, old_bytes, new_bytes, flags, target);
-    if (base != MAP_FAILED)
+    if (base != MAP_FAILED) {
         memory_is_used(base, new_bytes);
+        memory_is_zero(base, new_bytes); /* pages that moved took their contents along, but not what is known of them */
+    }
     return base;
 }
 
