@@ -169,6 +169,23 @@ def symbols_have_files_lines_and_inlined_functions():
 
 
 @check
+def stripped_programs_have_offsets_and_separate_files_have_names():
+    program = f"{folder}/stripped"
+    shutil.copy(composer, program)
+    subprocess.run([program, "symbols", f"{program}.nbt"], check=True)
+
+    def functions():
+        stack = json.loads(text_of("leaks", f"{program}.nbt", "--json"))["leaks"][0]["stack"]
+        return [re.sub(r"0x[0-9a-f]+", "OFFSET", frame["function"]) for frame in stack]
+
+    foreign("objcopy", "--only-keep-debug", program, f"{folder}/apart.dbg")
+    foreign("strip", "--strip-all", program)
+    assert functions() == ["stripped+OFFSET"] * 2, functions()
+    foreign("objcopy", f"--add-gnu-debuglink={folder}/apart.dbg", program)
+    assert functions() == ["inlined_function", "plain_function", "plain_function"], functions()
+
+
+@check
 def modules_that_are_missing_are_shown_with_offsets():
     assert "libmissing.so.1+0x3030" in text_of("leaks", file_of("profile"))
 
