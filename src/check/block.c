@@ -249,20 +249,23 @@ static void *cell_leave(const struct cell *cell, const struct block *block, enum
     return cell->base;
 }
 
+static size_t quarantine_weight(const struct cell *cell)
+{
+    size_t hidden = cell->bytes >> HIDDEN_WEIGHT_SHIFT;
+    if (cell->kind == CELL_SMALL)
+        return cell->bytes;
+    return hidden > HIDDEN_WEIGHT_MIN ? hidden : HIDDEN_WEIGHT_MIN;
+}
+
+/* The place comes first: a block that was hidden could not be sent back if the system refused to show it again. */
 static bool quarantine_enter(void *p, const struct cell *cell)
 {
-    size_t weight = cell->bytes;
-    if (!check_has(CHECK_QUARANTINE))
+    if (!check_has(CHECK_QUARANTINE) || !neb_quarantine_reserve())
         return false;
-    if (cell->kind != CELL_SMALL) {
-        contents_hide(cell);
-        weight = weight >> HIDDEN_WEIGHT_SHIFT > HIDDEN_WEIGHT_MIN ? weight >> HIDDEN_WEIGHT_SHIFT : HIDDEN_WEIGHT_MIN;
-    }
-    if (neb_quarantine_put(p, weight))
-        return true;
     if (cell->kind != CELL_SMALL)
-        (void)neb_vm_unguard(cell->base, cell->bytes);
-    return false;
+        contents_hide(cell);
+    neb_quarantine_put(p, quarantine_weight(cell));
+    return true;
 }
 
 /* LIVE -> FREED by exactly one of several. */
@@ -318,18 +321,30 @@ static void *quarantine_leave(bool any)
 {
     void *p = neb_quarantine_take(any);
     struct cell cell;
-    if (p == NULL || !neb_cell_of(p, false, &cell))
+    if (p == NULL)
         return NULL;
+    if (!neb_cell_of(p, false, &cell)) {
+        neb_quarantine_leave();
+        return NULL;
+    }
     struct block block = neb_block_of(&cell);
     freed_verify(&cell, &block);
-    if (cell.kind != CELL_SMALL && !neb_vm_unguard(cell.base, cell.bytes))
-        return quarantine_leave(any); /* the system refuses: it stays out of reach for good */
+    if (cell.kind != CELL_SMALL && !neb_vm_unguard(cell.base, cell.bytes)) {
+        neb_quarantine_put(p, quarantine_weight(&cell)); /* the system refuses: it waits until the system does not */
+        return NULL;
+    }
+    neb_quarantine_leave();
     return cell_leave(&cell, &block, RECORD_FREED);
 }
 
 void *neb_check_expired(void)
 {
     return quarantine_leave(false);
+}
+
+size_t neb_check_waiting(void)
+{
+    return neb_quarantine_count();
 }
 
 void *neb_check_drain(void)

@@ -85,9 +85,13 @@ enum check_answer {
 };
 
 enum check_answer neb_check_release(void *p, const struct check_call *call, void **raw);
-/* A cell that left the quarantine, verified, to be given to the heap; NULL: none has to. */
+/* A cell that left the quarantine, verified, to be given to the heap; NULL: none has to, or the system refuses to make the
+ * oldest one accessible and it waits again, as the newest. */
 void *neb_check_expired(void);
-/* The same without regard to the quarantine's size: for trimming and when memory is short. */
+/* How many blocks wait in quarantine. */
+size_t neb_check_waiting(void);
+/* As neb_check_expired, without regard to the quarantine's size: for trimming and when memory is short. Who wants all that
+ * can leave calls it as often as blocks waited, since NULL may be said of one of them. */
 void *neb_check_drain(void);
 /* Bytes of a block in use; what else p is, is reported. False: undressed, or reported. */
 bool neb_check_size(const void *p, const char *call, size_t *size);

@@ -1,12 +1,15 @@
 /* quarantine.h - freed blocks, in the order in which they were freed, until they are too many or too much.
  *
- *   put --> [ newest ........................ oldest ] --> take
+ *   reserve --> put --> [ newest ........................ oldest ] --> take --> leave
+ *                ^                                                      |
+ *                +------------- it cannot leave now --------------------+
  *
  * Invariant  a block is in it once at most: put is called by whoever changed its state to FREED, take's caller changes it
- *            to RELEASED. A block in it belongs to nobody else.
- * Ownership  the ring: the lock; a block that take answered: the caller
+ *            to RELEASED. A block in it belongs to nobody else. A place is reserved before a block is made ready for it,
+ *            and stays reserved until it has left: put never fails.
+ * Ownership  the ring: the lock; a block that take answered, and its place: the caller
  * Locks      LOCK_QUARANTINE, for a few instructions; no other is taken under it
- * Failure    put refuses a block when there is no memory for the ring, or it is full */
+ * Failure    reserve refuses when there is no memory for the ring, or it is full */
 #ifndef NEB_CHECK_QUARANTINE_H
 #define NEB_CHECK_QUARANTINE_H
 
@@ -14,10 +17,16 @@
 #include <stddef.h>
 
 void neb_quarantine_init(size_t bytes_max);
-/* weight: bytes of memory that the block keeps from others. False: it was not taken in. */
-bool neb_quarantine_put(void *block, size_t weight);
-/* The oldest, if all of them weigh more than allowed or are too many; any: even if they don't. NULL: none. */
+/* A place for one block, to be put or left. False: there is none. */
+bool neb_quarantine_reserve(void);
+/* Into a reserved place. weight: bytes of memory that the block keeps from others. */
+void neb_quarantine_put(void *block, size_t weight);
+/* The oldest, if all of them weigh more than allowed or are too many; any: even if they don't. NULL: none. Its place stays
+ * reserved. */
 void *neb_quarantine_take(bool any);
-size_t neb_quarantine_weight(void);
+/* Gives a reserved place up. */
+void neb_quarantine_leave(void);
+/* How many blocks wait. */
+size_t neb_quarantine_count(void);
 
 #endif

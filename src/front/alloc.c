@@ -332,12 +332,14 @@ static void quarantine_tidy(void)
         raw_free(raw, "free");
 }
 
-static size_t quarantine_drain(void)
+/* Each block that waits now is tried once: the system may refuse to let go of some. */
+static void quarantine_drain(void)
 {
-    size_t count = 0;
-    for (void *raw; (raw = neb_check_drain()) != NULL; count++)
-        raw_free(raw, "free");
-    return count;
+    for (size_t left = neb_check_waiting(); left > 0; left--) {
+        void *raw = neb_check_drain();
+        if (raw != NULL)
+            raw_free(raw, "free");
+    }
 }
 
 /* False: the block is older than the checks. */
@@ -505,7 +507,7 @@ void neb_verify(void)
 {
     if (!check_is_on())
         return;
-    (void)quarantine_drain();
+    quarantine_drain();
     neb_check_finish();
 }
 
@@ -515,7 +517,7 @@ size_t neb_trim(void)
     if (heap_is_in_emergency())
         return 0;
     if (check_is_on())
-        (void)quarantine_drain();
+        quarantine_drain();
     struct heap *heap = neb_heap_enter();
     size_t given = neb_heap_trim(heap);
     neb_heap_leave(heap);

@@ -106,11 +106,16 @@ void *neb_vm_reserve_aligned(size_t bytes, size_t alignment)
     return map_aligned(bytes, alignment, PROT_NONE);
 }
 
+/* Where a sandbox refuses to change protections, a new mapping takes the old one's place. */
+static bool open_or_replace(void *base, size_t bytes)
+{
+    return mprotect(base, bytes, PROT_READ | PROT_WRITE) == 0 ||
+           mmap(base, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
 bool neb_vm_commit(void *base, size_t bytes)
 {
-    /* Where a sandbox refuses to change protections, a new mapping takes the reserved one's place. */
-    if (mprotect(base, bytes, PROT_READ | PROT_WRITE) != 0 &&
-        mmap(base, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+    if (!open_or_replace(base, bytes))
         return false;
     count_mapped(bytes);
     return true;
@@ -151,7 +156,7 @@ bool neb_vm_guard(void *base, size_t bytes)
 
 bool neb_vm_unguard(void *base, size_t bytes)
 {
-    return mprotect(base, bytes, PROT_READ | PROT_WRITE) == 0;
+    return open_or_replace(base, bytes);
 }
 
 bool neb_vm_name(void *base, size_t bytes, const char *name)

@@ -32,7 +32,8 @@ void neb_vm_populate(void *base, size_t bytes);
 void neb_vm_advise_huge(void *base, size_t bytes);
 /* Makes the range inaccessible. A hint: false when the system refuses. */
 bool neb_vm_guard(void *base, size_t bytes);
-/* Takes that back. */
+/* Takes that back. What the range held is lost where only a new mapping in its place will do; then it reads as zero.
+ * False: the system refuses. */
 bool neb_vm_unguard(void *base, size_t bytes);
 
 /* Gives the range a name in /proc/self/maps. False: the kernel does not do that. */
