@@ -132,9 +132,10 @@ enum {
 /* ---- recording (the profile variant) ----------------------------------------------------------------------------- */
 
 enum {
-    /* Frames of all call stacks together: 24 bytes each and 8 in the table, 32 MiB at most. clang needs some 200,000. */
-    DEPOT_NODES_MAX = 1 << 20,
-    SITES_MAX = 1 << 16,     /* call stacks that allocate, 512 bytes each in the file: 32 MiB at most */
+    /* Frames of all call stacks together: 32 bytes each and 8 in the table, 160 MiB at most. gcc's cc1plus, which recurses
+     * over its trees, had 613,000 on one file of templates; CPython has some 50,000. */
+    DEPOT_NODES_MAX = 1 << 22,
+    SITES_MAX = 1 << 18,     /* call stacks that allocate, 512 bytes each in the file: 128 MiB at most; that cc1plus had 65,000 */
     STACK_FRAMES_MAX = 128,  /* the largest depth that can be asked for */
     TRACE_DEPTH_DEFAULT = 64, /* as in heaptrack */
     STACK_CACHE_SLOTS = 256, /* call stacks that a thread remembers whole, 8 KiB each, made as they are needed */

@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { SEGMENT_NODES = 4096, SEGMENTS = DEPOT_NODES_MAX / SEGMENT_NODES, ORDER_FIRST = 13, ORDER_LAST = 21 };
+enum { SEGMENT_NODES = 4096, SEGMENTS = DEPOT_NODES_MAX / SEGMENT_NODES, ORDER_FIRST = 13, ORDER_LAST = 23 };
 _Static_assert(DEPOT_NODES_MAX <= 1 << 24, "a block's record has 24 bits for its stack");
 _Static_assert((1 << ORDER_LAST) >= 2 * DEPOT_NODES_MAX, "the largest table is at most half full");
 
