@@ -10,10 +10,11 @@
  * The core is linked with --wrap for each call, so that its references come here; nothing in the library knows of this.
  * getrandom and pthread_create are not called by the library; the thread workload's own pthread_create fails too.
  *
- *   inject [--least N] [--step N] [--seed N] [--only WORKLOAD] [--list]
+ *   inject [--least N] [--step N | --most N] [--seed N] [--only WORKLOAD] [--list]
  *
- * One line a workload and call; the last says how many injections there were. Exit status: 0, 1 something failed, 2
- * wrong usage. */
+ * Of each workload, call and mode every N-th number (--step), or about N of them from the first to the last (--most). One
+ * line a workload and call; the last says how many injections there were. Exit status: 0, 1 something failed, 2 wrong
+ * usage. */
 #define _GNU_SOURCE
 #include "front/alloc.h"
 #include "front/init.h"
@@ -427,8 +428,8 @@ static void say_failure(const struct workload *workload, enum call call, enum mo
         printf("%s\n", report->wrong);
 }
 
-/* Whether the workload comes to this call; counts and reports. */
-static bool inject(const struct workload *workload, enum call call, enum mode mode, uint64_t number)
+/* How the workload ends in a process of its own where the call with this number fails; number 0: none does. */
+static int child_status(const struct workload *workload, enum call call, enum mode mode, uint64_t number)
 {
     int status = -1;
     memset(report, 0, sizeof *report);
@@ -451,6 +452,13 @@ static bool inject(const struct workload *workload, enum call call, enum mode mo
     }
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
+    return status;
+}
+
+/* Whether the workload comes to this call; counts and reports. */
+static bool inject(const struct workload *workload, enum call call, enum mode mode, uint64_t number)
+{
+    int status = child_status(workload, call, mode, number);
     if (status != 0)
         say_failure(workload, call, mode, number, status);
     bool reached = status != 0 || report->calls >= number;
@@ -458,9 +466,18 @@ static bool inject(const struct workload *workload, enum call call, enum mode mo
     return reached;
 }
 
-static void inject_all(const struct workload *workload, uint64_t step_width)
+/* Between numbers that are about so many together. What fails where nothing is refused fails at number 1 too, and is told then. */
+static uint64_t step_for(const struct workload *workload, enum call call, uint64_t most)
 {
-    for (enum call call = 0; call < CALL_COUNT; call++)
+    return child_status(workload, call, ONCE, 0) == 0 ? report->calls / most + 1 : 1;
+}
+
+/* most 0: as many as the step says. */
+static void inject_all(const struct workload *workload, uint64_t step_width, uint64_t most)
+{
+    for (enum call call = 0; call < CALL_COUNT; call++) {
+        if (most != 0)
+            step_width = step_for(workload, call, most);
         for (enum mode mode = 0; mode < MODE_COUNT; mode++) {
             uint64_t before = injections, failed = failures, number = 1;
             if (call == CALL_mapping && mode == ONCE)
@@ -470,6 +487,7 @@ static void inject_all(const struct workload *workload, uint64_t step_width)
             printf("%s: %s, %s: %" PRIu64 " injections\n", workload->name, call_names[call],
                    mode == ONCE ? "one fails" : "all fail from one on", injections - before);
         }
+    }
 }
 
 static uint64_t number_of(const char *text)
@@ -495,10 +513,11 @@ static const struct workload *workload_named(const char *name)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {{"least", required_argument, NULL, 'l'}, {"step", required_argument, NULL, 's'},
-                                            {"seed", required_argument, NULL, 'r'},  {"only", required_argument, NULL, 'o'},
-                                            {"list", no_argument, NULL, 'n'},        {NULL, 0, NULL, 0}};
+                                            {"most", required_argument, NULL, 'm'},  {"seed", required_argument, NULL, 'r'},
+                                            {"only", required_argument, NULL, 'o'},  {"list", no_argument, NULL, 'n'},
+                                            {NULL, 0, NULL, 0}};
     const struct workload *only = NULL;
-    uint64_t least = 1, step_width = 1;
+    uint64_t least = 1, step_width = 1, most = 0;
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
         switch (option) {
         case 'l':
@@ -506,6 +525,9 @@ int main(int argc, char **argv)
             break;
         case 's':
             step_width = number_of(optarg);
+            break;
+        case 'm':
+            most = number_of(optarg);
             break;
         case 'r':
             seed = number_of(optarg);
@@ -518,9 +540,13 @@ int main(int argc, char **argv)
                 puts(workloads[i].name);
             return 0;
         default:
-            fprintf(stderr, "usage: inject [--least N] [--step N] [--seed N] [--only WORKLOAD] [--list]\n");
+            fprintf(stderr, "usage: inject [--least N] [--step N | --most N] [--seed N] [--only WORKLOAD] [--list]\n");
             return 2;
         }
+    if (most != 0 && step_width != 1) {
+        fprintf(stderr, "inject: --step and --most exclude each other\n");
+        return 2;
+    }
     report = __real_mmap(NULL, sizeof *report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (report == MAP_FAILED) {
         perror("inject: mmap");
@@ -529,7 +555,7 @@ int main(int argc, char **argv)
     do {
         for (unsigned i = 0; i < WORKLOADS; i++)
             if (only == NULL || only == &workloads[i])
-                inject_all(&workloads[i], step_width);
+                inject_all(&workloads[i], step_width, most);
         seed++;
     } while (injections < least && failures == 0);
     printf("%" PRIu64 " injections, %" PRIu64 " failures\n", injections, failures);
