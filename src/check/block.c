@@ -210,13 +210,6 @@ bool neb_block_is_hidden(const struct cell *cell)
     return cell->kind != CELL_SMALL && check_has(CHECK_QUARANTINE) && neb_block_of(cell).state == RECORD_FREED;
 }
 
-/* The pages of a large block go back while it waits, and nothing can touch it. */
-static void contents_hide(const struct cell *cell)
-{
-    (void)neb_vm_purge(cell->base, cell->bytes);
-    (void)neb_vm_guard(cell->base, cell->bytes);
-}
-
 static void contents_spoil(const struct cell *cell, const struct block *block)
 {
     if (!check_has(CHECK_FILL) || neb_check.fill_free == FILL_NOTHING)
@@ -257,13 +250,18 @@ static size_t quarantine_weight(const struct cell *cell)
     return hidden > HIDDEN_WEIGHT_MIN ? hidden : HIDDEN_WEIGHT_MIN;
 }
 
-/* The place comes first: a block that was hidden could not be sent back if the system refused to show it again. */
+/* The pages of a large block go back, and nothing can touch it while it waits. Its place comes before that: it could not be
+ * given to the heap if the system refused to show it again. */
 static bool quarantine_enter(void *p, const struct cell *cell)
 {
-    if (!check_has(CHECK_QUARANTINE) || !neb_quarantine_reserve())
+    if (!check_has(CHECK_QUARANTINE))
         return false;
     if (cell->kind != CELL_SMALL)
-        contents_hide(cell);
+        (void)neb_vm_purge(cell->base, cell->bytes);
+    if (!neb_quarantine_reserve())
+        return false;
+    if (cell->kind != CELL_SMALL)
+        (void)neb_vm_guard(cell->base, cell->bytes);
     neb_quarantine_put(p, quarantine_weight(cell));
     return true;
 }

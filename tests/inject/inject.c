@@ -35,7 +35,9 @@
 
 /* ---- the calls that fail ------------------------------------------------------------------------------------------------ */
 
-#define CALLS(X) X(mmap, ENOMEM) X(munmap, ENOMEM) X(mprotect, ENOMEM) X(madvise, EAGAIN) X(mremap, ENOMEM) X(pthread_create, EAGAIN) X(mapping, ENOMEM)
+#define CALLS(X)                                                                                                             \
+    X(mmap, ENOMEM) X(munmap, ENOMEM) X(mprotect, ENOMEM) X(madvise, EAGAIN) X(mremap, ENOMEM) X(pthread_create, EAGAIN)   \
+    X(mapping, ENOMEM)
 
 enum call {
 #define X(name, error) CALL_##name,
@@ -466,7 +468,8 @@ static bool inject(const struct workload *workload, enum call call, enum mode mo
     return reached;
 }
 
-/* Between numbers that are about so many together. What fails where nothing is refused fails at number 1 too, and is told then. */
+/* Between numbers that are about so many together. What fails where nothing is refused fails at number 1 too, and is told
+ * then. */
 static uint64_t step_for(const struct workload *workload, enum call call, uint64_t most)
 {
     return child_status(workload, call, ONCE, 0) == 0 ? report->calls / most + 1 : 1;
