@@ -2,7 +2,7 @@
 . "$PRELOAD_DIR/lib.sh"
 
 cp -r "$SOURCES" sources # the runner's copy of the project's sources
-cp "$PRELOAD_DIR"/facts/*.c* "$PRELOAD_DIR"/facts/claim.h "$PRELOAD_DIR"/facts/plugins/*.c sources/
+cp "$PRELOAD_DIR"/facts/*.c* "$PRELOAD_DIR"/facts/*.h "$PRELOAD_DIR"/facts/plugins/*.c sources/
 cd sources
 
 compile_own() {

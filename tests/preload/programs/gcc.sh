@@ -4,7 +4,7 @@
 
 # The runner took a copy of the project's sources before both runs: nobody edits it, and paths in objects are equal.
 cp -r "$SOURCES" sources
-cp "$PRELOAD_DIR"/facts/*.c "$PRELOAD_DIR"/facts/claim.h "$PRELOAD_DIR"/facts/plugins/*.c sources/
+cp "$PRELOAD_DIR"/facts/*.c "$PRELOAD_DIR"/facts/*.h "$PRELOAD_DIR"/facts/plugins/*.c sources/
 cd sources
 
 # A file that does not compile (it needs what the build configures) must fail in the same way: its errors are compared.
