@@ -114,49 +114,43 @@ static void *checked_from_heap(size_t size, size_t alignment, enum family family
     return block;
 }
 
+/* In a handler's emergency all comes from there, and inside an ambient scope from the scope, but what a signal handler asks
+ * for that interrupted it. False: it is the heap's to serve. *block: NULL without memory. */
+static NEB_COLD bool special_alloc(size_t size, size_t alignment, void **block)
+{
+    neb_heap_end_left_handler();
+    if (heap_is_in_emergency()) {
+        *block = neb_emergency_alloc(size, alignment);
+        return true;
+    }
+    if (neb_tls.state != THREAD_AMBIENT)
+        return false;
+    bool is_ordinary;
+    int saved = errno;
+    *block = neb_ambient_alloc(size, alignment, &is_ordinary);
+    errno = saved;
+    return !is_ordinary;
+}
+
+static bool is_special(size_t size, size_t alignment, void **block)
+{
+    return NEB_UNLIKELY(neb_tls.state > THREAD_ENDED) && special_alloc(size, alignment, block);
+}
+
 static void *checked_alloc(size_t size, size_t alignment, enum family family, bool clear)
 {
-    bool is_ordinary = true;
-    void *block = NULL;
-    if (NEB_UNLIKELY(heap_is_in_emergency())) {
-        block = neb_emergency_alloc(size, alignment);
-        return block != NULL && clear ? memset(block, 0, size) : block;
-    }
-    if (NEB_UNLIKELY(neb_tls.state == THREAD_AMBIENT)) {
-        int saved = errno;
-        block = neb_ambient_alloc(size, alignment, &is_ordinary);
-        errno = saved;
-    }
-    if (is_ordinary)
+    void *block;
+    if (!is_special(size, alignment, &block))
         return checked_from_heap(size, alignment, family, clear);
     if (block != NULL && (clear || POLICY_FILL))
         memset(block, clear ? 0 : FILL_FRESH, size);
     return block;
 }
 
-/* Inside an ambient scope all comes from it, but what a signal handler asks for that interrupted it. */
-static NEB_COLD void *ambient_alloc(size_t size, size_t alignment, bool *zeroed)
-{
-    bool is_ordinary;
-    int saved = errno;
-    void *block = neb_ambient_alloc(size, alignment, &is_ordinary);
-    errno = saved;
-    return is_ordinary ? heap_alloc(size, alignment, zeroed) : block;
-}
-
-static NEB_COLD void *special_alloc(size_t size, size_t alignment, bool *zeroed)
-{
-    neb_heap_end_left_handler();
-    if (heap_is_in_emergency())
-        return neb_emergency_alloc(size, alignment);
-    return neb_tls.state == THREAD_AMBIENT ? ambient_alloc(size, alignment, zeroed) : heap_alloc(size, alignment, zeroed);
-}
-
 static void *allocate(size_t size, size_t alignment, bool *zeroed)
 {
-    if (NEB_UNLIKELY(neb_tls.state > THREAD_ENDED))
-        return special_alloc(size, alignment, zeroed);
-    return heap_alloc(size, alignment, zeroed);
+    void *block;
+    return is_special(size, alignment, &block) ? block : heap_alloc(size, alignment, zeroed);
 }
 
 void *neb_allocate_as(size_t size, size_t alignment, unsigned family)
@@ -256,33 +250,34 @@ static size_t checked_size(const void *p, uint32_t entry, const char *call)
     return size;
 }
 
-/* Free although the program uses it: its slab is mine and its bit is set, or it is one of the newest entries of the
- * magazine. Whoever owns another slab may be changing it at this moment, so those are not looked at. */
-static void freed_check(const void *p, uint32_t entry, const char *call)
+static bool is_in_magazine(const struct heap *heap, unsigned class_index, const void *p)
 {
+    const struct pool *pool = &heap->pool[class_index];
+    void *const *top = heap->bin[class_index].top;
+    for (int looks = 0; pool->magazine != NULL && top > pool->magazine && looks < FREED_LOOKS; looks++, top--)
+        if (*top == p)
+            return true;
+    return false;
+}
+
+/* The size of a block that the program goes on using. It is free in spite of that when its slab is mine and its bit is
+ * set, or it is one of the newest entries of the magazine. Whoever owns another slab may be changing it at this moment,
+ * so of those only the beginnings of blocks are looked at. */
+static size_t live_size(const void *p, uint32_t entry, const char *call)
+{
+    if (!entry_is_pooled(entry))
+        return checked_size(p, entry, call);
+    const struct slab *slab = slab_of(p);
     const struct heap *heap = heap_current();
-    uint32_t offset = entry ^ heap->tag;
-    if (offset > ENTRY_OFFSET_MASK)
-        return;
-    enum slab_answer answer = neb_slab_look(slab_of(p), p);
-    if (answer == SLAB_ALREADY_FREE)
+    bool is_mine = (entry ^ heap->tag) <= ENTRY_OFFSET_MASK;
+    enum slab_answer answer = is_mine                                  ? neb_slab_look(slab, p)
+                              : slab_block_index(slab, p) == SIZE_MAX ? SLAB_NOT_A_BLOCK
+                                                                      : SLAB_OK;
+    if (answer == SLAB_ALREADY_FREE || (answer == SLAB_OK && is_mine && is_in_magazine(heap, slab->class_index, p)))
         neb_fault_freed(call, p);
     if (answer != SLAB_OK)
         neb_fault_invalid(call, p);
-    const struct pool *pool = &heap->pool[size_class_of_offset(offset)];
-    void *const *top = heap->bin[size_class_of_offset(offset)].top;
-    for (int looks = 0; pool->magazine != NULL && top > pool->magazine && looks < FREED_LOOKS; looks++, top--)
-        if (*top == p)
-            neb_fault_freed(call, p);
-}
-
-/* The size of a block that the program goes on using. */
-static size_t live_size(const void *p, uint32_t entry, const char *call)
-{
-    size_t size = checked_size(p, entry, call);
-    if (entry_is_pooled(entry))
-        freed_check(p, entry, call);
-    return size;
+    return neb_size_class[slab->class_index].size;
 }
 
 /* ---- free ------------------------------------------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include "heap/chunk.h"
 
 #include "base/panic.h"
+#include "base/random.h"
 #include "heap/meta.h"
 #include "os/env.h"
 #include "os/inspect.h"
@@ -177,10 +178,7 @@ static unsigned pick(uint64_t starts)
 {
     if (NEB_LIKELY(random_state == 0))
         return bits_lowest(starts);
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    for (unsigned skip = (unsigned)(random_state >> 32) % bits_count(starts); skip > 0; skip--)
+    for (size_t skip = random_below(&random_state, bits_count(starts)); skip > 0; skip--)
         starts &= starts - 1;
     return bits_lowest(starts);
 }

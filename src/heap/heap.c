@@ -4,6 +4,7 @@
 #include "heap/heap.h"
 
 #include "base/panic.h"
+#include "base/random.h"
 #include "heap/meta.h"
 #include "heap/upkeep.h"
 #include "os/env.h"
@@ -190,10 +191,7 @@ size_t neb_heap_random(struct heap *heap, size_t bound)
         neb_os_random(&heap->random, sizeof heap->random);
         heap->random |= 1;
     }
-    heap->random ^= heap->random << 13;
-    heap->random ^= heap->random >> 7;
-    heap->random ^= heap->random << 17;
-    return (size_t)(((heap->random >> 32) * bound) >> 32);
+    return random_below(&heap->random, bound);
 }
 
 static bool is_with_heap(unsigned state)

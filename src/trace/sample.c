@@ -1,6 +1,8 @@
 /* sample.c - see sample.h. No libm: the library depends on libc alone. */
 #include "trace/sample.h"
 
+#include "base/bits.h"
+
 /* splitmix64 (Steele, Lea, Flood 2014). */
 static uint64_t random_next(uint64_t *random)
 {
@@ -21,7 +23,7 @@ static double ln_mantissa(double x)
 static double minus_ln(uint64_t n)
 {
     const double ln2 = 0.69314718055994530942;
-    unsigned log2 = 63u - (unsigned)__builtin_clzll(n);
+    unsigned log2 = bits_log2_floor(n);
     double mantissa = (double)n / (double)(UINT64_C(1) << log2);
     return (double)(53 - log2) * ln2 - ln_mantissa(mantissa);
 }
