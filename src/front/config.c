@@ -78,13 +78,15 @@ static struct text_option *text_option_find(struct word name)
     return NULL;
 }
 
-static void complain_line(const char *name, const char *what)
+static void complain_text(const struct text_option *option)
 {
     char buffer[256];
     struct text text = neb_text_in(buffer, sizeof buffer);
     neb_text_string(&text, "nebmalloc: NEBMALLOC: ");
-    neb_text_string(&text, name);
-    neb_text_string(&text, what);
+    neb_text_string(&text, option->name);
+    neb_text_string(&text, " needs a value of 1 to ");
+    neb_text_decimal(&text, TEXT_OPTION_BYTES - 1);
+    neb_text_string(&text, " characters; ignored");
     neb_text_end_line(&text);
     neb_os_write(2, text.data, text.length);
 }
@@ -93,7 +95,7 @@ static void text_set(struct text_option *option, struct word value)
 {
     option->value[0] = '\0';
     if (value.length == 0 || value.length >= TEXT_OPTION_BYTES) {
-        complain_line(option->name, " needs a value of 1 to 511 characters; ignored");
+        complain_text(option);
         return;
     }
     memcpy(option->value, value.start, value.length);

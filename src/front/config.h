@@ -56,7 +56,7 @@ enum {
 #undef X
         TEXT_OPTION_COUNT
 };
-enum { TEXT_OPTION_BYTES = 512 }; /* with the NUL */
+enum { TEXT_OPTION_BYTES = 1024 }; /* a path, with the NUL */
 
 struct text_option {
     const char *name, *help;

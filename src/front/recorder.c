@@ -192,7 +192,7 @@ static void session_stop(void)
 /* ---- orders ------------------------------------------------------------------------------------------------------------------ */
 
 /* From what was parsed last. */
-static bool settings_from(const uint64_t values[OPTION_COUNT], struct settings *into)
+static void settings_from(const uint64_t values[OPTION_COUNT], struct settings *into)
 {
     into->mode = (uint32_t)values[OPTION_mode];
     into->sample_bytes = values[OPTION_sample_rate];
@@ -201,10 +201,8 @@ static bool settings_from(const uint64_t values[OPTION_COUNT], struct settings *
     const char *out = neb_text_options[TEXT_OPTION_out].value;
     if (out[0] == '\0')
         out = NAMING_DEFAULT;
-    if (strlen(out) >= sizeof into->pattern)
-        return false;
+    _Static_assert(sizeof into->pattern >= TEXT_OPTION_BYTES, "whatever was parsed fits");
     memcpy(into->pattern, out, strlen(out) + 1);
-    return true;
 }
 
 static bool order_start(const char *text)
@@ -214,10 +212,7 @@ static bool order_start(const char *text)
     neb_config_parse(text, values);
     if (values[OPTION_mode] == NBT_MODE_OFF)
         values[OPTION_mode] = NBT_MODE_PROFILE;
-    if (!settings_from(values, &wanted)) {
-        answer("out: the name is too long");
-        return false;
-    }
+    settings_from(values, &wanted);
     if (neb_text_options[TEXT_OPTION_out].value[0] == '\0')
         memcpy(wanted.pattern, settings.pattern, sizeof wanted.pattern);
     if (is_mode_on) {
@@ -369,10 +364,7 @@ static void on_dump_signal(int number)
 
 void neb_recorder_init(const uint64_t values[OPTION_COUNT])
 {
-    if (!settings_from(values, &settings)) {
-        neb_os_complain("NEBMALLOC: out: the name is too long; nothing is recorded");
-        return;
-    }
+    settings_from(values, &settings);
     is_initialised = true;
     (void)neb_os_modules_init();
     (void)neb_os_wipe_on_fork(&neb_trace_page, sizeof neb_trace_page);
