@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -105,18 +104,14 @@ static bool pack_source(const struct source *source, FILE *out)
 
 char *pack_file(const char *path, uint64_t *bytes_before, uint64_t *bytes_after)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct source source;
     struct stat status;
-    if (fd < 0 || fstat(fd, &status) != 0) {
-        char *why = tool_text("%s: %s", path, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return why;
-    }
-    struct source source = {.fd = fd, .bytes = (uint64_t)status.st_size, .name = path};
+    char *refused = source_open(&source, &status, path);
+    if (refused != NULL)
+        return refused;
     struct nbt_file header;
-    char *temporary = tool_text("%s.%ld.tmp", path, (long)getpid()),
-         *refused = reader_header(&source, &header);
+    char *temporary = tool_text("%s.%ld.tmp", path, (long)getpid());
+    refused = reader_header(&source, &header);
     FILE *out = refused == NULL ? fopen(temporary, "wx") : NULL;
     if (refused == NULL && out == NULL)
         refused = tool_text("%s: %s", temporary, strerror(errno));
@@ -136,6 +131,6 @@ char *pack_file(const char *path, uint64_t *bytes_before, uint64_t *bytes_after)
     *bytes_before = (uint64_t)status.st_size;
     *bytes_after = stat(path, &after) == 0 ? (uint64_t)after.st_size : 0;
     free(temporary);
-    close(fd);
+    close(source.fd);
     return refused;
 }

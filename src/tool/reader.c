@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -348,24 +347,31 @@ bool reader_writer_lives(const char *path, uint32_t pid)
     return found;
 }
 
-char *reader_file(struct model *model, const char *path)
+char *source_open(struct source *source, struct stat *status, const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat status;
-    if (fd < 0 || fstat(fd, &status) != 0) {
-        char *why = tool_text("%s: %s", path, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return why;
-    }
-    if (!S_ISREG(status.st_mode)) {
+    char *refused = NULL;
+    if (fd < 0 || fstat(fd, status) != 0)
+        refused = tool_text("%s: %s", path, strerror(errno));
+    else if (!S_ISREG(status->st_mode))
+        refused = tool_text("%s: %s, not an .nbt file", path,
+                            S_ISDIR(status->st_mode) ? "a folder" : "no regular file");
+    if (refused != NULL && fd >= 0)
         close(fd);
-        return tool_text("%s: %s, not an .nbt file", path,
-                         S_ISDIR(status.st_mode) ? "a folder" : "no regular file");
-    }
-    struct source source = {.fd = fd, .bytes = (uint64_t)status.st_size, .name = path};
-    char *refused = reader_source(model, &source);
-    close(fd);
+    if (refused == NULL)
+        *source = (struct source){.fd = fd, .bytes = (uint64_t)status->st_size, .name = path};
+    return refused;
+}
+
+char *reader_file(struct model *model, const char *path)
+{
+    struct source source;
+    struct stat status;
+    char *refused = source_open(&source, &status, path);
+    if (refused != NULL)
+        return refused;
+    refused = reader_source(model, &source);
+    close(source.fd);
     if (refused == NULL) {
         struct process *process = &model->processes[model->process_count - 1];
         process->killed = process->state == NBT_RUNNING && !reader_writer_lives(path, (uint32_t)process->pid);

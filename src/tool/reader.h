@@ -9,6 +9,7 @@
 #define NEB_TOOL_READER_H
 
 #include "tool/model.h"
+#include <sys/stat.h>
 
 /* Where a file's bytes come from. */
 struct source {
@@ -39,6 +40,8 @@ struct chunks {
 
 /* Whether all of it was there. */
 bool source_read(const struct source *source, uint64_t offset, void *to, size_t bytes);
+/* Opens a regular file; the caller closes source->fd. NULL, or why it is refused. */
+char *source_open(struct source *source, struct stat *status, const char *path);
 /* The first page, checked. NULL, or why it is refused. */
 char *reader_header(const struct source *source, struct nbt_file *header);
 void chunks_scan(const struct source *source, struct model *model, struct chunks *chunks);

@@ -97,14 +97,26 @@ static void print_call(struct printing *printing, uint32_t at, unsigned depth)
                number_percent(left_value, whole).text, printing->indent.data, left_out, term_off());
 }
 
+/* What tree and flame show: the calls, heaviest first. */
+static void tree_begin(struct loaded *loaded, struct calls *calls, const struct arguments *arguments)
+{
+    loaded_begin(loaded, arguments);
+    calls_make(calls, &loaded->model, loaded->symbols);
+    calls_sort(calls, arguments->metric);
+    progress_end();
+}
+
+static void tree_end(struct loaded *loaded, struct calls *calls)
+{
+    calls_finish(calls);
+    loaded_end(loaded);
+}
+
 int command_tree(const struct arguments *arguments)
 {
     struct loaded loaded;
     struct calls calls;
-    loaded_begin(&loaded, arguments);
-    calls_make(&calls, &loaded.model, loaded.symbols);
-    calls_sort(&calls, arguments->metric);
-    progress_end();
+    tree_begin(&loaded, &calls, arguments);
     if (arguments->json) {
         tree_json(&loaded, &calls, arguments, "tree");
     } else {
@@ -121,8 +133,7 @@ int command_tree(const struct arguments *arguments)
         print_call(&printing, 0, 0);
         buffer_finish(&printing.indent);
     }
-    calls_finish(&calls);
-    loaded_end(&loaded);
+    tree_end(&loaded, &calls);
     return TOOL_OK;
 }
 
@@ -174,10 +185,7 @@ int command_flame(const struct arguments *arguments)
     enum { LINES_MAX = 200 };
     struct loaded loaded;
     struct calls calls;
-    loaded_begin(&loaded, arguments);
-    calls_make(&calls, &loaded.model, loaded.symbols);
-    calls_sort(&calls, arguments->metric);
-    progress_end();
+    tree_begin(&loaded, &calls, arguments);
     if (arguments->json) {
         tree_json(&loaded, &calls, arguments, "flame");
         goto done;
@@ -215,7 +223,6 @@ int command_flame(const struct arguments *arguments)
     for (unsigned line = 0; line < lines; line++)
         free(picture[line].boxes);
 done:
-    calls_finish(&calls);
-    loaded_end(&loaded);
+    tree_end(&loaded, &calls);
     return TOOL_OK;
 }

@@ -30,15 +30,23 @@ void *tool_resize(void *memory, size_t count, size_t size)
     return memory;
 }
 
-char *tool_text(const char *format, ...)
+static char *text_made(const char *format, va_list arguments, size_t *length)
 {
     char *text;
+    int made = vasprintf(&text, format, arguments);
+    if (made < 0)
+        out_of_memory();
+    *length = (size_t)made;
+    return text;
+}
+
+char *tool_text(const char *format, ...)
+{
+    size_t length;
     va_list arguments;
     va_start(arguments, format);
-    int length = vasprintf(&text, format, arguments);
+    char *text = text_made(format, arguments, &length);
     va_end(arguments);
-    if (length < 0)
-        out_of_memory();
     return text;
 }
 
@@ -50,26 +58,28 @@ char *tool_copy(const char *text, size_t bytes)
     return copy;
 }
 
-void tool_die(int status, const char *format, ...)
+static void line_say(const char *format, va_list arguments)
 {
     progress_end();
-    va_list arguments;
-    va_start(arguments, format);
     fputs("nebmalloc: ", stderr);
     vfprintf(stderr, format, arguments);
     fputc('\n', stderr);
+}
+
+void tool_die(int status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    line_say(format, arguments);
     va_end(arguments);
     exit(status);
 }
 
 void tool_warn(const char *format, ...)
 {
-    progress_end();
     va_list arguments;
     va_start(arguments, format);
-    fputs("nebmalloc: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    line_say(format, arguments);
     va_end(arguments);
 }
 
@@ -173,14 +183,12 @@ void buffer_add(struct buffer *buffer, const void *data, size_t bytes)
 
 void buffer_print(struct buffer *buffer, const char *format, ...)
 {
-    char *text;
+    size_t length;
     va_list arguments;
     va_start(arguments, format);
-    int length = vasprintf(&text, format, arguments);
+    char *text = text_made(format, arguments, &length);
     va_end(arguments);
-    if (length < 0)
-        out_of_memory();
-    buffer_add(buffer, text, (size_t)length);
+    buffer_add(buffer, text, length);
     free(text);
 }
 
