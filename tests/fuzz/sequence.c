@@ -20,6 +20,7 @@
 #include "front/alloc.h"
 #include "front/stats.h"
 #include "heap/upkeep.h"
+#include "wrapped.h"
 #include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -108,18 +109,6 @@ static bool fails(void)
     has_failed = true;
     return true;
 }
-
-void *__real_mmap(void *address, size_t bytes, int protection, int flags, int descriptor, off_t offset);
-void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int descriptor, off_t offset);
-void *__wrap_mmap64(void *address, size_t bytes, int protection, int flags, int descriptor, off_t offset);
-int __real_munmap(void *address, size_t bytes);
-int __wrap_munmap(void *address, size_t bytes);
-int __real_mprotect(void *address, size_t bytes, int protection);
-int __wrap_mprotect(void *address, size_t bytes, int protection);
-int __real_madvise(void *address, size_t bytes, int advice);
-int __wrap_madvise(void *address, size_t bytes, int advice);
-void *__real_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, ...);
-void *__wrap_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, ...);
 
 /* No more than this at a time, so that inputs stay small and nobody's machine suffers. */
 enum { MAPPING_MAX = 512 << 20 };

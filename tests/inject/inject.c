@@ -20,6 +20,7 @@
 #include "front/init.h"
 #include "front/stats.h"
 #include "heap/upkeep.h"
+#include "wrapped.h"
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -78,17 +79,6 @@ static int refuse(int error)
     return -1;
 }
 
-void *__real_mmap(void *address, size_t bytes, int protection, int flags, int descriptor, off_t offset);
-void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int descriptor, off_t offset);
-void *__wrap_mmap64(void *address, size_t bytes, int protection, int flags, int descriptor, off_t offset);
-int __real_munmap(void *address, size_t bytes);
-int __wrap_munmap(void *address, size_t bytes);
-int __real_mprotect(void *address, size_t bytes, int protection);
-int __wrap_mprotect(void *address, size_t bytes, int protection);
-int __real_madvise(void *address, size_t bytes, int advice);
-int __wrap_madvise(void *address, size_t bytes, int advice);
-void *__real_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, ...);
-void *__wrap_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, ...);
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *), void *argument);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *), void *argument);
 

@@ -19,6 +19,8 @@ import sys
 import tempfile
 import termios
 
+from tap import Skip, check, run_all
+
 TOTALS = {  # of compose.h's two files
     "profile": {"allocs": 1011, "bytes": 22000, "leaked_blocks": 5, "leaked_bytes": 5400, "peak_bytes": 5700},
     "trace": {"allocs": 6, "bytes": 1614, "leaked_blocks": 1, "leaked_bytes": 300, "peak_bytes": 1250},
@@ -27,16 +29,6 @@ tool, composer = sys.argv[1:3]
 folder = tempfile.mkdtemp(prefix="neb-tool-")
 environment = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color", "DEBUGINFOD_URLS": ""}
 environment.pop("NO_COLOR", None)
-checks = []
-
-
-class Skip(Exception):
-    pass
-
-
-def check(function):
-    checks.append(function)
-    return function
 
 
 def run(*arguments, status=0, **more):
@@ -500,20 +492,7 @@ def several_files_are_one_report():
 
 
 def main():
-    failed = 0
-    print(f"1..{len(checks)}")
-    for place, function in enumerate(checks, 1):
-        name = function.__name__.replace("_", " ")
-        try:
-            function()
-            print(f"ok {place} - {name}")
-        except Skip as why:
-            print(f"ok {place} - {name} # SKIP {why}")
-        except (AssertionError, KeyError, IndexError, ValueError, StopIteration, subprocess.SubprocessError, OSError) as error:
-            failed += 1
-            print(f"not ok {place} - {name}")
-            print("\n".join("# " + line for line in f"{type(error).__name__}: {error}".splitlines()[:60]))
-        sys.stdout.flush()
+    failed = run_all()
     shutil.rmtree(folder)
     return 1 if failed else 0
 

@@ -14,17 +14,13 @@ import sys
 import tempfile
 import time
 
+from tap import check, run_all
+
 tool, program = map(os.path.abspath, sys.argv[1:3])
 top = tempfile.mkdtemp(prefix="neb-run-")
 environment = {**os.environ, "LC_ALL": "C.UTF-8", "DEBUGINFOD_URLS": ""}
 for name in ("NEBMALLOC", "LD_PRELOAD"):
     environment.pop(name, None)
-checks = []
-
-
-def check(function):
-    checks.append(function)
-    return function
 
 
 def folder():
@@ -236,18 +232,7 @@ def heaptrack_counts_the_same():
 
 
 def main():
-    failed = 0
-    print(f"1..{len(checks)}")
-    for place, function in enumerate(checks, 1):
-        name = function.__name__.replace("_", " ")
-        try:
-            function()
-            print(f"ok {place} - {name}")
-        except (AssertionError, KeyError, IndexError, TypeError, ValueError, StopIteration, subprocess.SubprocessError, OSError) as error:
-            failed += 1
-            print(f"not ok {place} - {name}")
-            print("\n".join("# " + line for line in f"{type(error).__name__}: {error}".splitlines()[:40]))
-        sys.stdout.flush()
+    failed = run_all()
     shutil.rmtree(top)
     return 1 if failed else 0
 
