@@ -39,7 +39,7 @@ static void check_range(unsigned char *base, size_t granules)
 
 START_TEST(nothing_is_ours_before_the_first_mapping)
 {
-    int local;
+    int local = 0;
     ck_assert_uint_eq(page_map_load(&local), ENTRY_NONE);
     ck_assert_uint_eq(page_map_load(NULL), ENTRY_NONE);
     ck_assert_uint_eq(page_map_load(at(UINTPTR_MAX)), ENTRY_NONE);

@@ -60,7 +60,7 @@ END_TEST
 START_TEST(the_mapping_of_an_address_is_found_with_its_name)
 {
     struct os_mapping mapping;
-    int local;
+    int local = 0;
     ck_assert(neb_os_mapping_of(ptr_address(&local), &mapping));
     ck_assert_uint_le(mapping.start, ptr_address(&local));
     ck_assert_uint_gt(mapping.end, ptr_address(&local));
