@@ -280,6 +280,23 @@ static size_t live_size(const void *p, uint32_t entry, const char *call)
     return neb_size_class[slab->class_index].size;
 }
 
+/* The size of a block whose caller only asks, as many do before each free: the page map and the address must do, since
+ * the slab's descriptor is a line that nothing else here would read. Of free blocks it knows the newest. */
+static size_t asked_size(const void *p, uint32_t entry, const char *call)
+{
+    if (!entry_is_pooled(entry))
+        return checked_size(p, entry, call);
+    unsigned class_index = size_class_of_offset(entry & ENTRY_OFFSET_MASK);
+    const struct size_class *class = &neb_size_class[class_index];
+    if (size_class_is_big(class))
+        return live_size(p, entry, call);
+    if (NEB_UNLIKELY(!size_class_is_begin(class, ptr_address(p) % GRANULE_BYTES)))
+        neb_fault_invalid(call, p);
+    if (NEB_UNLIKELY(*heap_current()->bin[class_index].top == p))
+        neb_fault_freed(call, p);
+    return class->size;
+}
+
 /* ---- free ------------------------------------------------------------------------------------------------------------- */
 
 static NEB_COLD void free_unknown(void *p, uint32_t entry, const char *call)
@@ -399,7 +416,7 @@ size_t neb_usable_size(const void *p)
     size_t size;
     if (check_is_on() && neb_check_knows(p))
         return neb_check_size(p, "malloc_usable_size", &size) ? size : 0;
-    return live_size(p, entry, "malloc_usable_size");
+    return asked_size(p, entry, "malloc_usable_size");
 }
 
 /* The compiler may round up, and C++ libraries may pass what they asked for rounded to their own steps: only a size
