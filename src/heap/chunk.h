@@ -56,7 +56,7 @@ NEB_INLINE struct slab *slab_of(const void *p)
 }
 
 enum granule_use {
-    GRANULES_DENSE, /* a slab of a pool that only grows: all of it will be used, a reason for huge pages */
+    GRANULES_DENSE, /* a slab of little blocks in a pool that only grows: all of it will be used, a reason for huge pages */
     GRANULES_SPARSE /* any other slab, or one block, of which the program may touch little */
 };
 

@@ -32,8 +32,9 @@ struct heap neb_heap_none = {
     .tag = (uint32_t)ID_NONE << ENTRY_OFFSET_BITS,
     .id = ID_NONE,
     .bin_by_step = {NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEP},
-    .bin = {NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8},
+    .bin = {NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8},
 };
+_Static_assert(CLASS_COUNT == 10 * 8, "each has its bin there");
 struct heap neb_heap_shared;
 _Thread_local struct tls neb_tls __attribute__((tls_model("initial-exec"))) = {.heap = &neb_heap_none};
 

@@ -1,6 +1,6 @@
 /* large.h - blocks that are runs of granules, and huge ones that are mappings of their own.
  *
- *   large   > 32 KiB (or aligned beyond what classes offer)   whole granules of a chunk
+ *   large   > 64 KiB (or aligned beyond what classes offer)   whole granules of a chunk
  *   huge    > 2 MiB, or aligned beyond a granule              a mapping; its entry holds its number in a table
  *
  * Freed huge mappings are kept for reuse until they decay: faulting them in again costs more than anything else

@@ -3,11 +3,16 @@
 
 #include "heap/meta.h"
 
+static size_t bytes_max(unsigned class_index)
+{
+    return size_class_is_big(&neb_size_class[class_index]) ? MAGAZINE_BIG_BYTES : MAGAZINE_MAX_BYTES;
+}
+
 /* Entries that a magazine of this order may hold: what fits, but not more bytes of blocks than allowed. */
-static size_t entries_max(unsigned class_index, unsigned order, size_t bytes_max)
+static size_t entries_max(unsigned class_index, unsigned order, size_t bytes_allowed)
 {
     size_t fits = ((size_t)1 << order) / sizeof(void *) - 1;
-    size_t allowed = bytes_max / neb_size_class[class_index].size;
+    size_t allowed = bytes_allowed / neb_size_class[class_index].size;
     if (allowed < MAGAZINE_MIN)
         allowed = MAGAZINE_MIN;
     return fits < allowed ? fits : allowed;
@@ -34,7 +39,7 @@ bool neb_magazine_grow(struct heap *heap, unsigned class_index)
     struct pool *pool = &heap->pool[class_index];
     struct bin *bin = &heap->bin[class_index];
     size_t count = (size_t)(bin->top - pool->magazine), limit = (size_t)(bin->limit - pool->magazine);
-    size_t largest = entries_max(class_index, MAGAZINE_ORDER_MAX, MAGAZINE_MAX_BYTES);
+    size_t largest = entries_max(class_index, MAGAZINE_ORDER_MAX, bytes_max(class_index));
     if (limit >= largest)
         return false;
     size_t goal = 2 * limit < largest ? 2 * limit : largest;
@@ -47,7 +52,7 @@ bool neb_magazine_grow(struct heap *heap, unsigned class_index)
         neb_meta_array_give(pool->magazine, pool->order);
         pool->magazine = larger;
         pool->order++;
-        goal = entries_max(class_index, pool->order, MAGAZINE_MAX_BYTES);
+        goal = entries_max(class_index, pool->order, bytes_max(class_index));
     }
     bin->top = pool->magazine + count;
     bin->limit = pool->magazine + goal;

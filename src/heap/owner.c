@@ -136,9 +136,10 @@ static void slab_populate(const struct granules *granules)
 
 struct slab *neb_slab_make(struct heap *heap, unsigned class_index)
 {
+    const struct size_class *class = &neb_size_class[class_index];
     bool grows = heap->pool[class_index].streak >= GROWING_REFILLS;
     struct granules granules =
-        neb_granules_take(neb_size_class[class_index].granules, grows ? GRANULES_DENSE : GRANULES_SPARSE);
+        neb_granules_take(class->granules, grows && !size_class_is_big(class) ? GRANULES_DENSE : GRANULES_SPARSE);
     if (granules.chunk == NULL)
         return NULL;
     struct slab *slab = &granules.chunk->slab[granules.first];

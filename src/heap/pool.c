@@ -179,12 +179,19 @@ static bool foreign_give(struct heap *heap, void *p, const char *call)
         return false;
     unsigned class_index = size_class_of_offset(entry & ENTRY_OFFSET_MASK);
     const struct size_class *class = &neb_size_class[class_index];
-    if (class->granules != 1)
+    if (size_class_is_big(class))
         return false;
     if (NEB_UNLIKELY(!size_class_is_begin(class, ptr_address(p) % GRANULE_BYTES)))
         neb_fault_invalid(call, p);
     batches_give(heap, neb_outbox_put(heap, owner, p, class_index));
     return true;
+}
+
+/* A heap that does not allocate passes a slab on to those that do: a big block at once, little ones by the second. */
+static bool is_to_pass_on(const struct heap *heap, const struct slab *slab)
+{
+    bool is_big = size_class_is_big(&neb_size_class[slab->class_index]);
+    return heap->pool[slab->class_index].streak <= 0 && (is_big || slab_has_free(slab));
 }
 
 void neb_pool_give(struct heap *heap, void *p, const char *call)
@@ -198,9 +205,9 @@ void neb_pool_give(struct heap *heap, void *p, const char *call)
     uint32_t entry = page_map_load(slab->base);
     while (entry_owner(entry) == 0) {
         bool claimed = neb_slab_claim(heap, slab, entry);
-        if (claimed && slab_has_free(slab) && heap->pool[class_index].streak <= 0) {
+        if (claimed && is_to_pass_on(heap, slab)) {
             (void)bits_set(heap, slab, &p, 1, call);
-            neb_slab_pass_on(heap, slab); /* a heap that does not allocate passes the slab on to those that do */
+            neb_slab_pass_on(heap, slab);
             return;
         }
         entry = page_map_load(slab->base);

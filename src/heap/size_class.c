@@ -4,7 +4,7 @@
 /* Sizes: classes 0 to 15 are the multiples of 16, then eight for each doubling. */
 #define DOUBLINGS(c) ((c) < 16 ? 0 : ((c)-16) / 8)
 #define SIZE(c) ((c) < 16 ? 16u * ((c) + 1u) : (256u << DOUBLINGS(c)) + (32u << DOUBLINGS(c)) * ((c) % 8 + 1u))
-#define GRANULES(c) (SIZE(c) > 8192 ? SLAB_GRANULES_BIG : 1u)
+#define GRANULES(c) (SIZE(c) > 4 * BIG_MIN ? SLAB_GRANULES_MAX : SIZE(c) > BIG_MIN ? SLAB_GRANULES_BIG : 1u)
 #define CLASS(c)                                                                                                       \
     {                                                                                                                  \
         ((UINT64_C(1) << 40) + SIZE(c) - 1) / SIZE(c), SIZE(c), (uint16_t)(GRANULES(c) * GRANULE_BYTES / SIZE(c)),     \
@@ -14,7 +14,8 @@
     CLASS(c), CLASS((c) + 1), CLASS((c) + 2), CLASS((c) + 3), CLASS((c) + 4), CLASS((c) + 5), CLASS((c) + 6), CLASS((c) + 7)
 
 const struct size_class neb_size_class[CLASS_COUNT] = {
-    CLASSES8(0), CLASSES8(8), CLASSES8(16), CLASSES8(24), CLASSES8(32), CLASSES8(40), CLASSES8(48), CLASSES8(56), CLASSES8(64),
+    CLASSES8(0),  CLASSES8(8),  CLASSES8(16), CLASSES8(24), CLASSES8(32),
+    CLASSES8(40), CLASSES8(48), CLASSES8(56), CLASSES8(64), CLASSES8(72),
 };
 
 #define BIN(c) BIN_FIRST_OFFSET + BIN_BYTES * (c)
@@ -26,13 +27,14 @@ const struct size_class neb_size_class[CLASS_COUNT] = {
 #define TIMES32(c) TIMES16(c), TIMES16(c)
 #define TIMES64(c) TIMES32(c), TIMES32(c)
 #define TIMES128(c) TIMES64(c), TIMES64(c)
+#define TIMES256(c) TIMES128(c), TIMES128(c)
 #define DOUBLING(times, c) \
     times(c), times((c) + 1), times((c) + 2), times((c) + 3), times((c) + 4), times((c) + 5), times((c) + 6), times((c) + 7)
 
 const uint16_t neb_bin_offset[SMALL_STEPS + 1] = {
     BIN(0), /* malloc(0) */
     DOUBLING(TIMES1, 0),   DOUBLING(TIMES1, 8),   DOUBLING(TIMES2, 16),  DOUBLING(TIMES4, 24), DOUBLING(TIMES8, 32),
-    DOUBLING(TIMES16, 40), DOUBLING(TIMES32, 48), DOUBLING(TIMES64, 56), DOUBLING(TIMES128, 64),
+    DOUBLING(TIMES16, 40), DOUBLING(TIMES32, 48), DOUBLING(TIMES64, 56), DOUBLING(TIMES128, 64), DOUBLING(TIMES256, 72),
 };
 
 _Static_assert(SIZE(CLASS_COUNT - 1) == SMALL_MAX, "the last class is the largest small size");

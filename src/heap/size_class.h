@@ -1,6 +1,6 @@
 /* size_class.h - which block sizes there are, and where each request goes.
  *
- *   16 32 48 ... 128 | 144 160 ... 256 | 288 ... 512 | ... | 18432 20480 ... 32768      (bytes; waste <= 12.5 %)
+ *   16 32 48 ... 128 | 144 160 ... 256 | 288 ... 512 | ... | 36864 40960 ... 65536      (bytes; waste <= 12.5 %)
  *
  * Constant tables: the first malloc needs no initialisation. */
 #ifndef NEB_HEAP_SIZE_CLASS_H
@@ -26,6 +26,12 @@ struct size_class {
 };
 
 extern const struct size_class neb_size_class[CLASS_COUNT];
+
+NEB_INLINE bool size_class_is_big(const struct size_class *class)
+{
+    return class->granules > 1;
+}
+
 /* By (size + 15) / 16: offset of the bin in struct heap. */
 extern const uint16_t neb_bin_offset[SMALL_STEPS + 1];
 

@@ -15,7 +15,7 @@ enum lock_rank {
     LOCK_SHARED_HEAP, /* the heap of threads that have none of their own */
     LOCK_HEAP_TABLE,  /* ids and the free list of heap structures */
     LOCK_OWNERLESS,   /* one for each size class: the list of ownerless partial slabs; never two at a time */
-    LOCK_REGION = LOCK_OWNERLESS + 72, /* memory of scopes, bump arenas, pools and stacks */
+    LOCK_REGION = LOCK_OWNERLESS + 80, /* memory of scopes, bump arenas, pools and stacks */
     LOCK_CHUNK,       /* granules of all chunks */
     LOCK_HUGE,        /* table of huge blocks, kept mappings */
     LOCK_PAGE_MAP,    /* growth of the page map */

@@ -49,7 +49,7 @@ int main(int argc, char **argv)
         printf("%ld\n", static_cast<long>(getpid()));
         fflush(stdout);
         for (;;) {
-            for (size_t size = 16; size < 100000; size *= 2) {
+            for (size_t size = 16; size < 1000000; size *= 2) {
                 sink = malloc(size);
                 free(sink);
             }

@@ -2,6 +2,7 @@
  * has the rules.
  *
  * One thread drives several heaps, so that each hazard is a sequence that always happens. */
+#include "heap/owner.h"
 #include "unit/heap/heaps.h"
 #include <pthread.h>
 
@@ -38,6 +39,7 @@ START_TEST(every_granule_of_a_large_slab_follows_its_owner)
 {
     struct heap *heap = heap_make(), *other = heap_make();
     size_t count = slab_drain(heap, CLASS_32768, blocks);
+    void *own = heap_take(other, CLASS_32768); /* who allocates keeps what it claims */
     for (unsigned granule = 0; granule < SLAB_GRANULES_BIG; granule++)
         ck_assert_uint_eq(entry_owner(page_map_load(ptr_add(blocks[0], granule << GRANULE_SHIFT))), 0);
     heap_give(other, blocks[7]);
@@ -46,9 +48,26 @@ START_TEST(every_granule_of_a_large_slab_follows_its_owner)
                           other->id);
     for (size_t i = 0; i < count - 1; i++)
         heap_give(other, blocks[i]);
+    heap_give(other, own);
     heap_end(other);
     heap_flush(heap);
     ck_assert_uint_eq(neb_chunk_counts().granules_used, 0);
+}
+END_TEST
+
+START_TEST(a_big_block_freed_where_none_are_allocated_is_there_for_all_at_once)
+{
+    struct heap *heap = heap_make(), *other = heap_make();
+    size_t count = slab_drain(heap, CLASS_32768, blocks);
+    heap_give(other, blocks[2]);
+    ck_assert_uint_eq(owner_of(blocks[2]), 0);
+    ck_assert_uint_eq(bin_count(other, CLASS_32768), 0);
+    ck_assert_uint_eq(neb_ownerless_count(CLASS_32768), 1);
+    ck_assert_ptr_eq(heap_take(heap, CLASS_32768), blocks[2]);
+    for (size_t i = 0; i < count; i++)
+        heap_give(other, blocks[i]);
+    check_all_gone((struct heap *[]){heap, other}, 2);
+    ck_assert_uint_eq(neb_ownerless_count(CLASS_32768), 0);
 }
 END_TEST
 
@@ -335,6 +354,7 @@ END_TEST
 UNIT_MAIN(
     "ownership", HOLDS(a_slab_is_detached_with_its_last_free_block_and_claimed_by_the_next_free),
     HOLDS(every_granule_of_a_large_slab_follows_its_owner),
+    HOLDS(a_big_block_freed_where_none_are_allocated_is_there_for_all_at_once),
     HOLDS(a_batch_for_a_slab_that_a_third_heap_claimed_reaches_it),
     HOLDS(a_heap_that_ends_applies_its_inbox_first), HOLDS(a_batch_for_a_heap_that_ended_is_given_again),
     HOLDS(a_batch_for_an_id_that_serves_again_is_applied_by_the_new_thread),

@@ -18,7 +18,7 @@ static size_t block_size(void)
 static void slab_begin(unsigned class_index)
 {
     if (memory == NULL)
-        memory = neb_vm_map_aligned(SLAB_GRANULES_BIG * GRANULE_BYTES, GRANULE_BYTES);
+        memory = neb_vm_map_aligned(SLAB_GRANULES_MAX * GRANULE_BYTES, GRANULE_BYTES);
     neb_slab_init(&slab, memory, class_index, true);
     for (size_t taken = 0; taken < slab.capacity;) {
         void *into[7];
