@@ -66,6 +66,8 @@ def probe(program, preload):
         answer = subprocess.run([program], env=environment, capture_output=True, text=True, timeout=30)
     except subprocess.TimeoutExpired:
         return None, "a small program hangs under it"
+    except OSError as error:
+        raise BenchError(f"{program} cannot be run ({error.strerror}): the build is not complete") from error
     if answer.returncode < 0:
         return None, f"a small program dies of signal {-answer.returncode} under it"
     try:

@@ -3,6 +3,7 @@
     group     single     one thread, patterns written in bench/micro
               threads    several threads, likewise
               programs   real programs of Debian, bench/macro
+              optin      programs that use the opt-in API; in no mean, since other allocators only lend it their malloc
               scaling    some of `threads` at 1, 2, 4 ... threads; a picture of its own, in no mean
 
 Counts are those of the normal length: about 0.3 s for a pattern and 1 s for a program under glibc on a small machine.
@@ -89,6 +90,17 @@ def single():
     ]
 
 
+def optin():
+    """The headers find the library when it is preloaded, and fall back to malloc under every other allocator."""
+    one = lambda name, what, count: micro(f"regions-{name}", "optin", what, count, name)
+    return [
+        one("scope", "a scope for each request, one for each step", 12_000),
+        one("bump", "trees of 4,000 nodes, dropped whole", 3000),
+        one("pool", "random replacement of 64-byte objects", 5_000_000),
+        one("stack", "frames of a recursion", 1000),
+    ]
+
+
 def threaded(cores):
     """At as many threads as cores, and at four times as many."""
     many = 4 * cores
@@ -156,4 +168,4 @@ def programs():
 
 
 def everything(cores):
-    return single() + threaded(cores) + programs() + scaling(cores)
+    return single() + optin() + threaded(cores) + programs() + scaling(cores)

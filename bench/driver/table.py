@@ -204,6 +204,18 @@ def scaling(view):
     return ["", "## Scaling, ms", "", *cells(view, names, "wall_s", 1e-3, notes), *notes.lines()]
 
 
+def optin(view):
+    """In no mean: under other allocators the headers of the opt-in API fall back to malloc."""
+    names = view.names("optin")
+    if not names:
+        return []
+    notes = Notes()
+    return ["", "## Programs that use the opt-in API", "",
+            f"The calls reach {view.subject} when it is preloaded; elsewhere the API's headers fall back to malloc. Not part "
+            "of the means above. Time, ms:", "", *cells(view, names, "wall_s", 1e-3, notes), "", "Peak RSS, MiB:", "",
+            *cells(view, names, "peak_rss_kib", 1024, notes), *notes.lines()]
+
+
 def operation_ns(sample):
     return sample["work_s"] / max(1, sample["operations"]) * 1e9
 
@@ -250,6 +262,6 @@ def same_twice(view):
 def markdown(view, title):
     lines = [f"# {title}", "", *facts(view.result)]
     for part in (summary(view), losses(view), same_twice(view), detail(view), settled(view), latency(view),
-                 scaling(view), harness_cost(view), allocators_used(view.result)):
+                 optin(view), scaling(view), harness_cost(view), allocators_used(view.result)):
         lines += part
     return "\n".join(lines) + "\n"

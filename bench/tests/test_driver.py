@@ -118,6 +118,25 @@ class Bench(unittest.TestCase):
             self.assertEqual(answer.returncode, 2, words)
             self.assertEqual(len(answer.stderr.splitlines()), 1, answer.stderr)
 
+    def test_a_build_that_is_not_complete_is_one_line_and_status_2(self):
+        os.mkdir(os.path.join(self.directory.name, "bench"))
+        for name in ("libnebmalloc.so", "bench/bench-fastpath"): # but no bench-probe
+            os.symlink(os.path.join(BUILD, name), os.path.join(self.directory.name, name))
+        counts = os.path.join(ROOT, "bench", "counts", "counts")
+        answer = subprocess.run([counts, "--only-ours", "--build-dir", self.directory.name], capture_output=True, text=True)
+        self.assertEqual(answer.returncode, 2, answer.stderr)
+        self.assertEqual(len(answer.stderr.splitlines()), 1, answer.stderr)
+        self.assertIn("the build is not complete", answer.stderr)
+
+    def test_programs_that_use_the_opt_in_api_give_the_same_result_with_and_without_it(self):
+        out = os.path.join(self.directory.name, "out")
+        answer = bench("--length", "smoke", "--runs", "1", "--only", "^regions-", "--without", "glibc", "--out", out)
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        found = results.load(os.path.join(out, "result.json"))
+        self.assertEqual(found["failures"], [])
+        with open(os.path.join(out, "result.md"), encoding="utf-8") as file:
+            self.assertIn("## Programs that use the opt-in API", file.read())
+
     def test_a_command_that_fails_is_status_2(self):
         answer = bench("--without", "nebmalloc", "--runs", "1", "--", "false")
         self.assertEqual(answer.returncode, 2)
