@@ -286,7 +286,7 @@ static size_t asked_size(const void *p, uint32_t entry, const char *call)
 {
     if (!entry_is_pooled(entry))
         return checked_size(p, entry, call);
-    unsigned class_index = size_class_of_offset(entry & ENTRY_OFFSET_MASK);
+    unsigned class_index = entry_class(entry);
     const struct size_class *class = &neb_size_class[class_index];
     if (size_class_is_big(class))
         return live_size(p, entry, call);

@@ -121,6 +121,12 @@ NEB_INLINE uint32_t class_entry(unsigned class_index)
     return (uint32_t)(BIN_FIRST_OFFSET + BIN_BYTES * class_index);
 }
 
+/* The class of a pooled entry, whoever owns the slab. */
+NEB_INLINE unsigned entry_class(uint32_t entry)
+{
+    return size_class_of_offset(entry & ENTRY_OFFSET_MASK);
+}
+
 NEB_INLINE void counter_add(_Atomic uint64_t *counter, uint64_t amount)
 {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + amount, memory_order_relaxed);

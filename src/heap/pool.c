@@ -177,7 +177,7 @@ static bool foreign_give(struct heap *heap, void *p, const char *call)
     uint32_t entry = page_map_load(p), owner = entry_owner(entry);
     if (!entry_is_pooled(entry) || owner == 0 || owner == heap->id)
         return false;
-    unsigned class_index = size_class_of_offset(entry & ENTRY_OFFSET_MASK);
+    unsigned class_index = entry_class(entry);
     const struct size_class *class = &neb_size_class[class_index];
     if (size_class_is_big(class))
         return false;

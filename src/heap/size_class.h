@@ -26,14 +26,14 @@ struct size_class {
 };
 
 extern const struct size_class neb_size_class[CLASS_COUNT];
+/* By (size + 15) / 16: offset of the bin in struct heap. */
+extern const uint16_t neb_bin_offset[SMALL_STEPS + 1];
 
+/* Its slabs are several granules: a block is above BIG_MIN, and an address alone does not tell where its slab begins. */
 NEB_INLINE bool size_class_is_big(const struct size_class *class)
 {
     return class->granules > 1;
 }
-
-/* By (size + 15) / 16: offset of the bin in struct heap. */
-extern const uint16_t neb_bin_offset[SMALL_STEPS + 1];
 
 NEB_INLINE unsigned size_class_of_offset(size_t bin_offset)
 {

@@ -51,9 +51,9 @@ enum {
     STEP_SHIFT = 4,         /* classes are multiples of 16: the ABI's strictest alignment */
     CLASS_COUNT = 80,       /* 8 up to 128, then 8 for each doubling */
     SMALL_MAX = 65536,      /* bytes; above, granules are waste of less than half and are not faulted in */
+    BIG_MIN = 8192,         /* bytes; blocks above are big: a few of them in the wrong place are a megabyte */
     SLAB_GRANULES_BIG = 4,  /* slabs of classes above BIG_MIN: at least 8 blocks in each */
-    SLAB_GRANULES_MAX = 8,  /* of classes above four times that: so too */
-    BIG_MIN = 8192          /* bytes; blocks above are big: a few of them in the wrong place are a megabyte */
+    SLAB_GRANULES_MAX = 8   /* of classes above four times that: so too */
 };
 #define SMALL_STEPS (SMALL_MAX >> STEP_SHIFT)
 /* Up to here a block is a run of a chunk's granules, above a mapping of its own. Half a chunk always fits beside

@@ -1,15 +1,14 @@
 /* block.c - see block.h. */
 #include "trace/block.h"
 
+#include "heap/heap.h"
 #include "heap/large.h"
 #include "heap/meta.h"
-#include "heap/page_map.h"
-#include "heap/size_class.h"
 #include "os/lock.h"
 #include <string.h>
 
 enum { KIND_LARGE = CLASS_COUNT, KIND_NONE, ORDER_MIN = 8, WIDE_SHIFT = 13 };
-_Static_assert(GRANULE_BYTES >> WIDE_SHIFT == 8, "slabs of several granules have blocks above 8 KiB: at most eight begin in each granule");
+_Static_assert(BIG_MIN == 1 << WIDE_SHIFT && GRANULE_BYTES >> WIDE_SHIFT == 8, "at most eight big blocks begin in each granule");
 
 struct array {
     uint32_t kind, order;
@@ -30,13 +29,13 @@ static struct leaf *_Atomic root[LEAF_COUNT];
 static unsigned kind_of(uint32_t entry)
 {
     if (entry_is_pooled(entry))
-        return size_class_of_offset(entry & ENTRY_OFFSET_MASK);
+        return entry_class(entry);
     return entry == ENTRY_LARGE_HEAD || (entry_is_huge(entry) && (entry >> 30 & 1) == 0) ? KIND_LARGE : KIND_NONE;
 }
 
 static bool is_wide(unsigned kind)
 {
-    return neb_size_class[kind].granules > 1;
+    return size_class_is_big(&neb_size_class[kind]);
 }
 
 static size_t index_of(const void *p, unsigned kind)

@@ -19,7 +19,7 @@ struct neb_memory_stats {
     size_t bytes;                         /* set by the caller: sizeof(neb_memory_stats) */
     uint64_t live_bytes, live_blocks;     /* with the program, in sizes of blocks */
     uint64_t cached_bytes, cached_blocks; /* free, in magazines */
-    uint64_t large_bytes, large_blocks;   /* live ones above 32 KiB; contained in live */
+    uint64_t large_bytes, large_blocks;   /* live ones above 64 KiB; contained in live */
     uint64_t mapped_bytes, mapped_bytes_peak;
     uint64_t free_resident_bytes;         /* free and still backed by memory */
     uint64_t metadata_bytes;
