@@ -198,12 +198,14 @@ static void *zero_alloc(size_t size)
 {
     if (size <= CALLOC_FRESH_MIN || size > SMALL_MAX || POLICY_FREE_EXACT || check_is_on() || neb_tls.state > THREAD_ENDED)
         return NULL;
+    int saved = errno;
     unsigned class_index = size_class_of(size);
     struct heap *heap = neb_heap_enter();
     void *block = *heap->bin[class_index].top == NULL ? neb_pool_take_zero(heap, class_index) : NULL;
     if (POLICY_COUNT && block != NULL)
         counter_add(&heap->pool[class_index].counts.allocs, 1);
     neb_heap_leave(heap);
+    errno = saved;
     return block;
 }
 
@@ -467,7 +469,9 @@ static void *realloc_by_copy(void *p, size_t old_size, size_t size, uint32_t ent
 /* Grows or shrinks where it is, or moves: to the heap, or within an ambient scope. */
 static NEB_COLD void *realloc_region(void *p, size_t size, uint32_t entry)
 {
+    int saved = errno;
     void *resized = neb_region_resize(p, entry, size);
+    errno = saved;
     return resized != NULL ? resized : realloc_by_copy(p, neb_region_size(p), size, entry);
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/attr.h"
 #include "os/signal.h"
+#include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <sys/syscall.h>
@@ -60,10 +61,12 @@ bool neb_lock_try(struct lock *lock)
     return taken;
 }
 
+/* errno is kept: locks are taken in calls that do nothing else to change it, as malloc_usable_size does. */
 static NEB_COLD void lock_take_slow(struct lock *lock)
 {
     if (neb_hold.all)
         return;
+    int saved = errno;
     for (int i = 0; i < SPINS; i++) {
         if (atomic_load_explicit(&lock->state, memory_order_relaxed) == FREE && try_once(lock))
             return;
@@ -74,6 +77,7 @@ static NEB_COLD void lock_take_slow(struct lock *lock)
         if (syscall(SYS_futex, &lock->state, FUTEX_WAIT_PRIVATE, CONTENDED, NULL, NULL, 0) != 0)
             sched_yield();
     }
+    errno = saved;
 }
 
 void neb_lock_take(struct lock *lock)

@@ -84,7 +84,8 @@ struct worker {
 static uint64_t seed;
 static const struct preset *preset = &presets[0];
 static size_t bytes_max = (size_t)256 << 20;
-static uint64_t spoil_at; /* this block is spoiled on purpose; 0: none */
+static uint64_t spoil_at;       /* the first block from this one on that has contents is spoiled on purpose; 0: none */
+static _Atomic bool is_spoiled; /* it was */
 static struct queue queues[QUEUES];
 static struct worker workers[THREADS_MAX];
 static pthread_key_t late_key;
@@ -232,8 +233,8 @@ static void block_begin(struct worker *worker, struct block *block)
     block_fill(block);
     atomic_fetch_add_explicit(&bytes_live, block->size, memory_order_relaxed);
     uint64_t number = atomic_fetch_add_explicit(&total_blocks, 1, memory_order_relaxed) + 1;
-    if (number == spoil_at)
-        block->p[block->size / 2] ^= 1;
+    if (spoil_at != 0 && number >= spoil_at && block->filled > 0 && !atomic_exchange(&is_spoiled, true))
+        block->p[block->filled / 2] ^= 1;
 }
 
 static void check_alignment(const struct worker *worker, const struct block *block, size_t alignment)
@@ -542,7 +543,7 @@ static _Noreturn void usage(FILE *stream, int status)
     fprintf(stream, "stress [--seconds N] [--threads N] [--seed S] [--preset NAME] [--memory MIB] [--require "
                     "LIBRARY] [--spoil BLOCK]\n"
                     "  --require   fail unless malloc is served by a library whose path contains this word\n"
-                    "  --spoil     change a byte of the block with this number, to see that it is noticed\n"
+                    "  --spoil     change a byte of this block, or of the next that has any, to see that it is noticed\n"
                     "  presets:   ");
     for (unsigned i = 0; i < PRESETS; i++)
         fprintf(stream, " %s", presets[i].name);

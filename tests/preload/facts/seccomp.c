@@ -93,6 +93,30 @@ static bool threads_work(void)
     return good && started == 3;
 }
 
+/* Of many sizes, so that pools grow and granules are given back: some of the calls behind them are refused. */
+static bool success_keeps_errno(void)
+{
+    enum { BLOCKS = 3000 };
+    static void *blocks[BLOCKS];
+    bool kept = true;
+
+    for (unsigned turn = 0; turn < 4; turn++) {
+        for (unsigned i = 0; i < BLOCKS; i++) {
+            errno = 77;
+            blocks[i] = i % 2 == 0 ? calloc(1, 1100u + turn * 700u) : malloc(1100u + turn * 700u);
+            kept = kept && blocks[i] != NULL && errno == 77;
+        }
+        for (unsigned i = 0; i < BLOCKS; i++) {
+            void *block = realloc(blocks[i], 200000u / (1u + i % 50u));
+
+            kept = kept && block != NULL && errno == 77;
+            free(block);
+            kept = kept && errno == 77;
+        }
+    }
+    return kept;
+}
+
 int main(int argc, char **argv)
 {
     unsigned number = 0;
@@ -112,6 +136,7 @@ int main(int argc, char **argv)
         return 1;
     claim_holds("the kernel refuses the call", is_refused(number));
     claim_holds("the heap works", heap_works(1));
+    claim_holds("calls that succeed leave errno alone", success_keeps_errno());
     claim_holds("realloc grows a block to 60 MiB and shrinks it", grow(60u << 20));
     if (starts_threads)
         claim_holds("three threads work", threads_work());

@@ -71,8 +71,11 @@ background() {
     redis-check-rdb dump.rdb >check.out && echo "the dump is good"
 }
 
+# The limit follows what the server uses: below that it warns, and how much that is depends on clients' buffers.
 evicting() {
-    cli config set maxmemory 3mb
+    local used
+    used=$(cli info memory | tr -d '\r' | sed -n 's/^used_memory://p')
+    cli config set maxmemory $((used + 2000000))
     cli config set maxmemory-policy allkeys-lru
     awk 'BEGIN { for (i = 0; i < 20000; i++) printf "SET big:%d %0*d\n", i, 800, i }' | cli | sort | uniq -c
     cli config set maxmemory 0

@@ -2,7 +2,9 @@
 #include "os/lock.h"
 #include "os/thread.h"
 #include "unit/unit.h"
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,6 +37,43 @@ START_TEST(no_update_is_lost_under_contention)
         ck_assert_int_eq(pthread_join(thread[i], NULL), 0);
     ck_assert_uint_eq(guarded, THREADS * ROUNDS);
     ck_assert_uint_eq(atomic_load(&lock.state), 0);
+}
+END_TEST
+
+static _Atomic int errno_after; /* of a thread that had to wait; -1: it waits still */
+
+static void *wait_with_errno(void *unused)
+{
+    (void)unused;
+    errno = 77;
+    neb_lock_take(&lock);
+    neb_lock_give(&lock);
+    atomic_store(&errno_after, errno);
+    return NULL;
+}
+
+static void ignore(int number)
+{
+    (void)number;
+}
+
+/* Each signal that finds the thread asleep ends its system call with EINTR. */
+START_TEST(whoever_waits_keeps_errno)
+{
+    pthread_t thread;
+    struct sigaction action = {.sa_handler = ignore};
+    ck_assert_int_eq(sigaction(SIGUSR1, &action, NULL), 0);
+    atomic_store(&errno_after, -1);
+    neb_lock_take(&lock);
+    ck_assert_int_eq(pthread_create(&thread, NULL, wait_with_errno, NULL), 0);
+    for (int i = 0; i < 200; i++) {
+        (void)usleep(1000);
+        ck_assert_int_eq(pthread_kill(thread, SIGUSR1), 0);
+    }
+    ck_assert_int_eq(atomic_load(&errno_after), -1);
+    neb_lock_give(&lock);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_int_eq(atomic_load(&errno_after), 77);
 }
 END_TEST
 
@@ -124,7 +163,7 @@ START_TEST(trying_all_gives_up_when_one_is_held_and_leaves_the_others_free)
 }
 END_TEST
 
-UNIT_MAIN("lock", HOLDS(no_update_is_lost_under_contention), HOLDS(a_try_fails_while_the_lock_is_held),
+UNIT_MAIN("lock", HOLDS(no_update_is_lost_under_contention), HOLDS(whoever_waits_keeps_errno), HOLDS(a_try_fails_while_the_lock_is_held),
           HOLDS(locks_are_free_in_the_child_of_a_threaded_process),
           HOLDS(who_holds_all_locks_can_take_and_give_any),
           HOLDS(trying_all_gives_up_when_one_is_held_and_leaves_the_others_free))
