@@ -6,6 +6,7 @@
 #
 #   step NAME CMD...          CMD ends with 0
 #   step_fails N NAME CMD...  CMD ends with N
+#   step_skipped NAME WHY     this machine cannot do it, with or without the library
 #   preloaded PID             says "with the library" or stops: a process that must run under the library does
 
 set -euo pipefail
@@ -17,11 +18,21 @@ step() {
     step_fails 0 "$@"
 }
 
+step_begin() { # name; sets file
+    step_count=$((step_count + 1))
+    file=$STEPS/$(printf '%02d' "$step_count")-${1// /_}
+}
+
+step_skipped() {
+    local file
+    step_begin "$1"
+    printf '%s' "$2" >"$file.skipped"
+}
+
 step_fails() {
     local promise=$1 name=$2 file status
     shift 2
-    step_count=$((step_count + 1))
-    file=$STEPS/$(printf '%02d' "$step_count")-${name// /_}
+    step_begin "$name"
     printf '%s' "$promise" >"$file.promise"
     # In a subshell with set -e on: a step that is a function stops at its first failing command.
     set +e

@@ -7,9 +7,9 @@ cd sources
 
 compile_own() {
     local file
-    find . -name '*.c' | LC_ALL=C sort >list
+    find interpose src ! -path 'src/t*' -name '*.c' | LC_ALL=C sort >list
     while read -r file; do
-        if clang -std=gnu11 -D_GNU_SOURCE -DPOLICY_HEADER='"policy/release.h"' -I. -Isrc -Isrc/include -O2 -g \
+        if clang -std=gnu11 -D_GNU_SOURCE -I. -Isrc -Isrc/include -O2 -g \
             -c "$file" -o object.o 2>messages; then
             printf '%s %s\n' "$(sha256sum <object.o)" "$file"
         else
@@ -29,7 +29,7 @@ compile_known() {
     sha256sum -- *.o
 }
 
-step "the project's sources" compile_own
+step "the allocator's sources" compile_own
 step "this folder's sources" compile_known
 step "intermediate code" sh -c 'clang -D_GNU_SOURCE -O1 -emit-llvm -S -o - contents.c | sha256sum'
 step "the syntax tree" sh -c 'clang -fsyntax-only -D_GNU_SOURCE -Xclang -ast-dump=json contents.c | sed -E "s/0x[0-9a-f]+/ADDRESS/g" | sha256sum'

@@ -57,7 +57,7 @@ int main(void)
 END
 gcc -g -O0 -pthread -o debugged debugged.c
 
-cat >session <<'END'
+cat >begin <<'END'
 set pagination off
 set width 0
 set confirm off
@@ -65,17 +65,16 @@ set debuginfod enabled off
 set print thread-events off
 break sum if list == 0
 run
+END
+
+cat begin - >look <<'END'
 bt
 up
 print *list
 print list->name
 info breakpoints
 delete
-print sum(list)
 finish
-call (int)strlen("called in the program")
-call (void)puts("allocating")
-print ((char *(*)(const char *))strdup)("a copy made in the program")
 frame function main
 python
 v = gdb.parse_and_eval("lists[2]")
@@ -86,7 +85,16 @@ while v != 0:
 print(names)
 print(sum(len(str(i)) for i in range(100000)))
 end
+continue
+END
+
+cat begin - >calls <<'END'
 delete
+print sum(list)
+call (int)strlen("called in the program")
+call (void)puts("allocating")
+print ((char *(*)(const char *))strdup)("a copy made in the program")
+python print(gdb.parse_and_eval("sum(lists[2])"))
 continue
 END
 
@@ -95,8 +103,8 @@ clean() {
     sed -E 's/0x[0-9a-f]+/ADDRESS/g; s/process [0-9]+/process N/; s/LWP [0-9]+/LWP N/g' | grep -vE '^(warning: Error disabling address|Using host libthread_db|\[Thread debugging)' | sed -E '/^Breakpoint|^Run till/ s/Thread ADDRESS \(LWP N\)/THREAD/'
 }
 
-debug() {
-    gdb -nx -q -batch -x session ./debugged 2>&1 | clean
+debug() { # commands
+    gdb -nx -q -batch -x "$1" ./debugged 2>&1 | clean
 }
 
 stopped_in_malloc() {
@@ -104,7 +112,15 @@ stopped_in_malloc() {
         -ex 'continue' -ex 'delete' -ex 'up' -ex 'info symbol $pc' -ex 'kill' ./debugged 2>&1 | clean | grep -oE '^push \+ [0-9]+ in section .text|killed'
 }
 
-step "a session" debug
+step "a session" debug look
+# gdb 13 knows no processor whose registers take more than 2.7 kB, as those with AMX have: there it calls nothing.
+if env -u LD_PRELOAD gdb -nx -q -batch -x calls ./debugged >before 2>&1; then
+    step "calls in the program" debug calls
+elif grep -q "Couldn't write extended state" before; then
+    step_skipped "calls in the program" "gdb cannot write this processor's registers"
+else
+    step "calls in the program" debug calls
+fi
 step "stopped inside malloc" stopped_in_malloc
 step "symbols and types of a program" sh -c 'gdb -nx -q -batch -ex "info functions -n ." -ex "ptype struct node" -ex "info scope main" -ex "disassemble /s push" ./debugged'
 step "python in gdb" gdb -nx -q -batch -ex 'python import json, re; print(len(json.dumps([{"k": re.sub("1", "x", str(i))} for i in range(50000)])))'
