@@ -9,18 +9,22 @@
 #include "check/suppress.h"
 #include "heap/fault.h"
 #include "os/env.h"
+#include "os/filter.h"
 #include "os/inspect.h"
 #include "os/symbol.h"
 #include "os/thread.h"
+#include "policy/policy.h"
 #include <string.h>
 
 enum { ROW_BYTES = 16, ROWS_BEFORE = 2, ROWS_AFTER = 3 };
+enum { SYMBOLIZER_MS = 10000 }; /* reading a large program's debug information takes a second */
 enum { WAITS = 2000 }; /* for another thread's report, each after the others ran */
 
 static bool as_json;
 static int descriptor = 2;
 static _Atomic uint32_t reporter; /* thread id of who reports; 0: nobody */
 static struct os_image here;     /* this library, whose frames say nothing */
+static char symbolizer[1024];    /* "": nobody */
 
 struct report {
     const char *kind;
@@ -30,6 +34,7 @@ struct report {
     const struct cell *cell;
     uintptr_t pcs[STACK_DEPTH_MAX];
     int count;
+    int to; /* descriptor */
     char buffer[640];
     struct text line;
 };
@@ -38,7 +43,7 @@ struct report {
 
 static void out(struct report *report)
 {
-    neb_os_write_all(descriptor, report->line.data, report->line.length);
+    neb_os_write_all(report->to, report->line.data, report->line.length);
     report->line = neb_text_in(report->buffer, sizeof report->buffer);
 }
 
@@ -273,6 +278,26 @@ static void say_json(struct report *report)
     out(report);
 }
 
+static void say(struct report *report, int to)
+{
+    report->to = to;
+    if (as_json)
+        say_json(report);
+    else
+        say_text(report);
+}
+
+/* False: the report is still to be written as it is. */
+static bool say_with_lines(struct report *report)
+{
+    static char command[] = "annotate";
+    struct os_filter filter;
+    if (symbolizer[0] == '\0' || !neb_os_filter_begin(&filter, symbolizer, command, descriptor))
+        return false;
+    say(report, filter.into);
+    return neb_os_filter_end(&filter, SYMBOLIZER_MS);
+}
+
 static void report_begin(struct report *report, const char *kind, const struct cell *cell, const void *focus)
 {
     report->kind = kind;
@@ -318,10 +343,8 @@ static void report_end(struct report *report, bool goes_on)
         neb_os_complain(report->what.data);
         neb_os_abort();
     }
-    if (as_json)
-        say_json(report);
-    else
-        say_text(report);
+    if (!POLICY_ORIGIN || !say_with_lines(report))
+        say(report, descriptor);
     atomic_store_explicit(&reporter, 0, memory_order_release);
     if (neb_check.on_error == ON_ERROR_STOP)
         neb_os_stop();
@@ -338,6 +361,33 @@ static void on_heap_fault(const char *kind, const char *what, bool goes_on)
     report_end(&report, goes_on);
 }
 
+/* The tool stands beside the library in a build folder, and in ../../bin or ../bin where both are installed. */
+static void symbolizer_find(void)
+{
+    static const char *const places[] = {"nebmalloc", "../../bin/nebmalloc", "../bin/nebmalloc"};
+    const char *slash = strrchr(here.name, '/');
+    for (size_t i = 0; slash != NULL && i < sizeof places / sizeof places[0]; i++) {
+        struct text path = neb_text_in(symbolizer, sizeof symbolizer);
+        neb_text_bytes(&path, here.name, (size_t)(slash + 1 - here.name));
+        neb_text_string(&path, places[i]);
+        if (neb_os_can_execute(symbolizer))
+            return;
+    }
+    symbolizer[0] = '\0';
+}
+
+static void symbolizer_choose(const char *program)
+{
+    struct text path = neb_text_in(symbolizer, sizeof symbolizer);
+    if (program == NULL) {
+        symbolizer_find();
+    } else if (strcmp(program, "none") != 0 && neb_os_can_execute(program)) {
+        neb_text_string(&path, program);
+    } else if (strcmp(program, "none") != 0) {
+        neb_os_complain("NEBMALLOC: symbolizer: this program cannot be executed; stacks stay without files and lines");
+    }
+}
+
 void neb_report_init(const struct report_options *options)
 {
     as_json = options->json;
@@ -352,6 +402,8 @@ void neb_report_init(const struct report_options *options)
         descriptor = neb_os_keep_descriptor(2); /* programs close stderr before they end */
     if (options->suppressions != NULL && !neb_suppress_load(options->suppressions))
         neb_os_complain("NEBMALLOC: suppressions: the file cannot be read, or a line is not TYPE:PATTERN; ignored from there on");
+    if (POLICY_ORIGIN)
+        symbolizer_choose(options->symbolizer);
     neb_fault_set_reporter(on_heap_fault);
 }
 

@@ -3,6 +3,7 @@
  *   nebmalloc: ERROR: KIND CALL(ADDRESS): what is wrong         the first line, for machines and for people in a hurry
  *     thread, block, stacks of this call, the allocation and the free, bytes around
  *
+ * In the checked policy another process, the symbolizer, adds files, lines and inlined functions to the stacks.
  * Or one JSON object a line. To stderr or the file of the option report. Then the option on_error decides: abort, go on, or
  * stop for a debugger. Written without stdio and without the heap.
  *
@@ -21,6 +22,7 @@ struct report_options {
     bool json;
     const char *file;         /* NULL: stderr */
     const char *suppressions; /* a file in LeakSanitizer's syntax; NULL: none */
+    const char *symbolizer;   /* a program; "none"; NULL: nebmalloc, where it stands beside the library */
 };
 
 /* Once, before there are threads. A file that cannot be opened or read gets a line. */

@@ -41,6 +41,7 @@
 #define NEB_TEXT_OPTIONS(X)                                                                                            \
     X(report, "checked: a file that reports are appended to, instead of stderr")                                       \
     X(suppressions, "checked: a file of errors that are not to be said, in LeakSanitizer's syntax")                    \
+    X(symbolizer, "checked: the program that adds files and lines to stacks, or none (nebmalloc, beside the library)") \
     X(out, "the file that mode writes; %e: program, %p: process id (nebmalloc.%e.%p.nbt)")
 
 enum {

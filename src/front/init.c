@@ -64,7 +64,8 @@ static void checks_apply(void)
     neb_check_enable(&check);
     neb_report_init(&(struct report_options){.json = options[OPTION_json] != 0,
                                              .file = text_or_null(TEXT_OPTION_report),
-                                             .suppressions = text_or_null(TEXT_OPTION_suppressions)});
+                                             .suppressions = text_or_null(TEXT_OPTION_suppressions),
+                                             .symbolizer = text_or_null(TEXT_OPTION_symbolizer)});
     if (!is_checked) {
         neb_heap_harden();
         neb_chunk_harden();

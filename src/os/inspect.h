@@ -13,7 +13,7 @@ void neb_os_task_name(uint32_t id, char *name, size_t capacity);
 void neb_os_random(void *to, size_t bytes);
 
 struct os_image {
-    char name[128];     /* path; "" for anonymous memory */
+    char name[400];     /* path; "" for anonymous memory */
     uintptr_t base;     /* where the file's first mapping begins */
 };
 /* The module that holds an address of code. Slow. */

@@ -29,7 +29,8 @@ int command_realloc(const struct arguments *arguments);
 int command_frag(const struct arguments *arguments);
 int command_diff(const struct arguments *arguments);
 int command_export(const struct arguments *arguments);
-/* These two read their own arguments: argv[0] is the command's name. */
+/* These read their own arguments: argv[0] is the command's name. */
+int command_annotate(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_ctl(int argc, char **argv);
 

@@ -55,6 +55,11 @@ static const char ctl_help[] =
     "  mark TEXT              writes TEXT into the file, with the time\n\n"
     "PID must run under libnebmalloc-profile.so and belong to you.\n";
 
+static const char annotate_help[] =
+    "Copies standard input to standard output. Stacks, also those in reports of json=1, get functions,\n"
+    "files, lines, and what was inlined, as far as debug information is there. The checked library does\n"
+    "this by itself where it finds this program; it is of use for reports that come from elsewhere.\n";
+
 static const char diff_help[] =
     "  METRIC in conditions: leaks, leaked-blocks, peak, bytes, count, sites. leaks>0 looks at B;\n"
     "  leaks>+0 at what B has more than A; peak>+5% at the growth in percent. Sizes take K, M, G.\n"
@@ -89,6 +94,8 @@ static const struct command commands[] = {
      2, 2, METRIC_PEAK, diff_help},
     {"export", "FILE...", "the same facts for other tools", command_export, NULL,
      OPTION_FORMAT | OPTION_OUTPUT | OPTION_SORT, 1, -1, METRIC_COUNT_OF, export_help},
+    {"annotate", "<REPORT", "error reports of the checked library with files and lines", NULL,
+     command_annotate, 0, 0, 0, 0, annotate_help},
     {"ctl", "PID COMMAND [TEXT]", "steer a process that runs under the library", NULL, command_ctl, 0, 0, 0,
      0, ctl_help},
 };

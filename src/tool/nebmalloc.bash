@@ -1,7 +1,7 @@
 # nebmalloc.bash - completion for bash.
 _nebmalloc() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
-    local commands='run report top tree flame leaks lifetimes sizes threads realloc frag diff export ctl'
+    local commands='run report top tree flame leaks lifetimes sizes threads realloc frag diff export annotate ctl'
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W "$commands --help --version" -- "$word"; compgen -f -X '!*.nbt' -- "$word")

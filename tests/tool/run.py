@@ -231,6 +231,26 @@ def heaptrack_counts_the_same():
     assert theirs == {name: functions[name]["allocs"] for name in theirs}, theirs
 
 
+@check
+def annotate_adds_functions_and_passes_on_what_is_no_frame():
+    def annotated(text, *arguments):
+        return subprocess.run([tool, "annotate", *arguments], input=text, capture_output=True, text=True, timeout=120, env=environment)
+
+    symbols = subprocess.run(["nm", program], capture_output=True, text=True, check=True).stdout
+    leak = int(re.search(r"^([0-9a-f]+) [Tt] _ZL?4leakv$", symbols, re.M).group(1), 16)
+    place = f"{program}+{leak + 4:#x}"
+    text = annotated(f"before\n    #7 _Zwrong ({place})\nafter").stdout
+    assert re.fullmatch(rf"before\n    #0 leak\S* \S*subject\.cpp:\d+ \({re.escape(place)}\)\nafter", text), text
+    frame = json.loads(annotated(json.dumps({"module": program, "offset": leak + 4}, separators=(",", ":"))).stdout)
+    assert frame["function"].startswith("leak") and frame["file"].endswith("subject.cpp") and frame["line"] > 0, frame
+    for other in ("", "\n", "    #", "    #1", "    #1 (", "    #1 (x+0x)", "    #1 (x+0x12", "    #1 x+0x1)\n", "   #1 (/bin/sh+0x1000)", '{"module":"',
+                  '{"module":"a\\', '{"module":"a"}', '{"module":"a","offset":1', '{"offset":1}', "text {} #1 (/bin/sh+0x1)\n"):
+        assert annotated(other).stdout == other, other
+    gone = annotated("    #0 name (/nowhere/at all+0x10)\n").stdout
+    assert gone == "    #0 (/nowhere/at all+0x10)\n", gone
+    assert annotated("", "file").returncode == 2
+
+
 def main():
     failed = run_all()
     shutil.rmtree(top)
