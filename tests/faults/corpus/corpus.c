@@ -70,7 +70,7 @@ void check_distinct(size_t size, void *other, size_t other_size)
     }
 }
 
-static const struct bug *const families[] = {frees, overflows, dangling, mismatches, odd};
+static const struct bug *const families[] = {frees, overflows, dangling, mismatches, regions, odd};
 
 int main(int count, char **arguments)
 {

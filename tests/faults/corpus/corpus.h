@@ -17,7 +17,7 @@ struct bug {
 };
 
 #define ARRAY_END {NULL, NULL, NULL, 0, 0}
-extern const struct bug frees[], overflows[], dangling[], mismatches[], odd[];
+extern const struct bug frees[], overflows[], dangling[], mismatches[], regions[], odd[];
 
 /* The compiler must not see what is wrong. */
 static inline void *hide(void *p)
