@@ -39,7 +39,7 @@ def positive(text):
 
 def parser():
     p = Parser(prog="scripts/bench", description="Measures allocators against each other; see bench/README.md.")
-    p.add_argument("--length", choices=suite.LENGTHS, default="normal", help="smoke: a minute; normal: an hour; full")
+    p.add_argument("--length", choices=suite.LENGTHS, default="normal", help="smoke: a minute; normal: under an hour; full")
     p.add_argument("--runs", type=positive, metavar="N", help="rounds, instead of those of the length")
     p.add_argument("--only", metavar="REGEX", help="workloads whose name matches")
     p.add_argument("--list", action="store_true", help="list the workloads")

@@ -39,8 +39,8 @@ class Length:
 
 LENGTHS = {
     "smoke": Length("smoke", 0.02, 1, 0, "", "0.2", 0, False),
-    "normal": Length("normal", 1.0, 7, 1, "1", "1,10", 3, True),
-    "full": Length("full", 2.0, 11, 1, "1", "1,10", 5, True),
+    "normal": Length("normal", 0.5, 7, 1, "1", "1,10", 3, True),
+    "full": Length("full", 1.0, 11, 1, "1", "1,10", 5, True),
 }
 
 
