@@ -235,6 +235,14 @@ NEB_INTERNAL_ size_t neb_between_(const volatile void *from, const volatile void
     return (size_t)(neb_address_(to) - neb_address_(from));
 }
 
+/* Whether so many bytes, at most NEB_SIZE_MAX_ and so without wrapping round, lie between two pointers: one comparison
+ * with memory where `end` stands there. */
+#define NEB_SIZE_MAX_ ((size_t)PTRDIFF_MAX / 2)
+NEB_INTERNAL_ bool neb_fits_(const void *cur, const void *end, size_t bytes)
+{
+    return neb_address_(cur) + bytes <= neb_address_(end);
+}
+
 NEB_INTERNAL_ bool neb_is_power_(size_t n)
 {
     return n != 0 && (n & (n - 1)) == 0;
