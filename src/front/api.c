@@ -54,7 +54,7 @@ static void segments_give(neb_segment *newest, neb_segment *oldest, size_t count
 #define TEXT(x) TEXT2(x)
 #define VERSION TEXT(NEB_VERSION_MAJOR) "." TEXT(NEB_VERSION_MINOR) "." TEXT(NEB_VERSION_PATCH)
 
-NEB_EXPORT const neb_ops neb_ops_1 = {
+NEB_EXPORT const neb_ops neb_ops_2 = {
     NEB_ABI,
     (uint32_t)sizeof(neb_ops),
     NEB_OPS_LIBRARY | (POLICY_FREE_EXACT ? NEB_OPS_CHECKED : 0),
@@ -74,7 +74,7 @@ NEB_EXPORT const neb_ops neb_ops_1 = {
 
 static const neb_ops *neb_engine_ops_(void)
 {
-    return &neb_ops_1;
+    return &neb_ops_2;
 }
 
 void neb_engine_end_all(neb_thread *thread)

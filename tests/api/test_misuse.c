@@ -198,6 +198,48 @@ static void pool_block_freed_twice(void)
     neb_pool_free(pool, p);
 }
 
+static neb_pool *common_pool;
+
+static void *free_in_thread(void *block)
+{
+    neb_pool_free(common_pool, block);
+    return NULL;
+}
+
+/* The block is in the magazine of a thread that isn't the one that frees it again. */
+static void pool_block_freed_again_in_a_thread(void)
+{
+    common_pool = neb_pool_create_for(double);
+    void *p = neb_pool_alloc(common_pool);
+    neb_pool_free(common_pool, p);
+    pthread_t thread;
+    pthread_create(&thread, NULL, free_in_thread, p);
+    pthread_join(thread, NULL);
+}
+
+/* The magazine has been full: the older half of it is in the shared list, and the newer one has moved down. */
+static void free_again_of_many(size_t which)
+{
+    enum { MANY = 1030 };
+    static void *block[MANY];
+    neb_pool *pool = neb_pool_create_for(double);
+    for (size_t i = 0; i < MANY; i++)
+        block[i] = neb_pool_alloc(pool);
+    for (size_t i = 0; i < MANY; i++)
+        neb_pool_free(pool, block[i]);
+    neb_pool_free(pool, block[which]);
+}
+
+static void pool_shared_block_freed_twice(void)
+{
+    free_again_of_many(0);
+}
+
+static void pool_moved_block_freed_twice(void)
+{
+    free_again_of_many(1000);
+}
+
 static void pool_block_of_another_pool(void)
 {
     neb_pool *pool = neb_pool_create_for(double), *other = neb_pool_create_for(long);
@@ -391,6 +433,9 @@ static const struct {
     CASE(bump_finished_twice, ANYWHERE, "neb_bump_finish(0x", "already ended"),
     CASE(bump_memory_freed, LIBRARY, "free(0x", "memory of a bump arena"),
     CASE(pool_block_freed_twice, ANYWHERE, "neb_pool_free(0x", "double free", "'double'"),
+    CASE(pool_block_freed_again_in_a_thread, ANYWHERE, "neb_pool_free(0x", "double free", "'double'"),
+    CASE(pool_shared_block_freed_twice, ANYWHERE, "neb_pool_free(0x", "double free", "'double'"),
+    CASE(pool_moved_block_freed_twice, ANYWHERE, "neb_pool_free(0x", "double free", "'double'"),
     CASE(pool_block_of_another_pool, ANYWHERE, "neb_pool_free(0x", "no block of pool 'double' (0x"),
     CASE(pool_inside_of_a_block, ANYWHERE, "neb_pool_free(0x", "16 bytes inside a block of 112 bytes", "'hundreds'"),
     CASE(pool_heap_block, ANYWHERE, "neb_pool_free(0x", "no block of pool 'double'"),

@@ -166,7 +166,6 @@ static void any_thread_frees_what_another_allocated(void)
             worker[i] = (struct worker){pool, i + 1};
             CLAIM(pthread_create(&threads[i], NULL, exchange_blocks, &worker[i]) == 0);
         }
-        worker[0].seed = 99;
         for (unsigned i = 0; i < THREADS; i++)
             CLAIM(pthread_join(threads[i], NULL) == 0);
         for (int i = 0; i < SLOTS; i++) {
@@ -216,6 +215,25 @@ static void *use_alone(void *argument)
     return (void *)(neb_pool_get_stats(pool).locked_calls - before < 100 ? "own" : NULL);
 }
 
+static void *use_first(void *argument)
+{
+    neb_pool *pool = argument;
+    for (int i = 0; i < 1000; i++)
+        neb_pool_free(pool, neb_pool_alloc(pool));
+    return NULL;
+}
+
+/* Whoever made it: a pool for a worker is often made by the thread that starts it. */
+static void the_first_that_uses_a_pool_owns_it(void)
+{
+    neb_pool *pool = neb_pool_create_for(double);
+    bool has_owners = (pool->flags & NEB_POOL_UNBIASED_) == 0;
+    pthread_t thread;
+    CLAIM(pthread_create(&thread, NULL, use_first, pool) == 0 && pthread_join(thread, NULL) == 0);
+    CLAIM(neb_pool_get_stats(pool).locked_calls < 10 || !has_owners);
+    neb_pool_destroy(pool);
+}
+
 static void a_thread_that_does_all_the_work_becomes_owner(void)
 {
 #if NEB_ASAN_ || NEB_MSAN_
@@ -241,6 +259,7 @@ int main(void)
     RUN(typed_names_work);
     RUN(any_thread_frees_what_another_allocated);
     RUN(others_get_what_an_idle_owner_holds);
+    RUN(the_first_that_uses_a_pool_owns_it);
     RUN(a_thread_that_does_all_the_work_becomes_owner);
     return 0;
 }

@@ -91,8 +91,9 @@ NEB_API void *neb_bump_alloc(neb_bump *bump, size_t size)
 {
     neb_arena *arena = &bump->arena;
     unsigned char *p = arena->cur;
-    if (NEB_LIKELY_(size - 1 < neb_between_(p, arena->end))) { /* end - cur is a multiple of 16: rounding up fits */
-        arena->cur = p + ((size + 15) & ~(size_t)15);
+    size_t bytes = (size + 15) & ~(size_t)15;
+    if (NEB_LIKELY_(size - 1 < NEB_SIZE_MAX_ && neb_fits_(p, arena->end, bytes))) {
+        arena->cur = p + bytes;
         return p;
     }
     return arena->ops->arena_alloc(arena, size, 16, "neb_bump_alloc");

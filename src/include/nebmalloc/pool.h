@@ -1,14 +1,18 @@
 /* pool.h - blocks of one size: allocated and freed in any order, by any thread, destroyed all at once.
  *
  *   slab:  [state: one 32-bit word a block] [block 0][block 1][block 2] ...       each slab twice as large as the last
- *   state: LIVE, HELD (in the magazine), or the number of the next free block: nothing stands inside a free block
+ *   state: a place in the magazine, or the number of the next free block: nothing stands inside a free block
  *
  *   magazine: up to 1024 free blocks --- taken and put without a lock ---> the owner: the thread that mostly uses the pool
  *   shared list of free blocks      --- under a lock -------------------> all others
  *
- * A pool is biased towards one thread: its owner allocates and frees without an atomic read-modify-write. Who is owner
- * changes by itself when another thread does all the work, or when the others have run out of blocks while the owner
- * has some (membarrier(2) makes that safe); up to 16 different threads in the life of a pool. Where the kernel lacks it, every call takes the lock.
+ * A pool is biased towards one thread: its owner allocates and frees without an atomic read-modify-write; the first that
+ * uses it inline, later ones by a call. Who is owner changes by itself when another thread does all the work, or when the
+ * others have run out of blocks while the owner has some (membarrier(2) makes that safe); up to 16 different threads in
+ * the life of a pool. Where the kernel lacks it, every call takes the lock.
+ *
+ * Invariant  a block is in the magazine exactly if its state names a place in use that holds it, so that taking one writes
+ *            no state: its place is out of use from then on, or another block's
  *
  *     neb_pool *pool = neb_pool_create_for(struct particle);
  *     struct particle *p = neb_pool_alloc(pool);
@@ -24,7 +28,7 @@
  * Complexity  O(1); a new slab now and then; freeing looks at up to log2(blocks) slabs, of which the first holds half
  * free()      must not be called on this memory; under the library it says so and aborts
  * Source      Ross's zones (1961); the state words after Kenwright's "Fast efficient fixed-size memory pool" (2012), but
- *             out of line; biased locking after Kawachiya and Dice; index by multiplication with the odd part's
+ *             out of line, and checked as Briggs and Torczon's sparse sets are (1993); biased locking after Kawachiya and Dice; index by multiplication with the odd part's
  *             inverse, which also tells exact multiples (Granlund and Montgomery, 1994) */
 #ifndef NEBMALLOC_POOL_H
 #define NEBMALLOC_POOL_H
@@ -60,9 +64,11 @@ struct neb_pool_stats {
 };
 
 enum { NEB_POOL_SLABS_ = 40, NEB_POOL_INDEX_BITS_ = 26, NEB_POOL_HOLDS_ = 1024, NEB_POOL_OWNERS_ = 17 };
-#define NEB_POOL_LIVE_ UINT32_MAX
-#define NEB_POOL_HELD_ (UINT32_MAX - 1)
-#define NEB_POOL_NIL_ (UINT32_MAX - 2)
+#define NEB_POOL_STEP_ ((uint32_t)sizeof(void *))
+#define NEB_POOL_FULL_ (NEB_POOL_HOLDS_ * NEB_POOL_STEP_)
+#define NEB_POOL_PLACE_ UINT32_C(0xF0000000) /* above all numbers; plus a place in the magazine, in bytes */
+#define NEB_POOL_NOWHERE_ (NEB_POOL_PLACE_ + NEB_POOL_FULL_)
+#define NEB_POOL_NIL_ UINT32_MAX
 #define NEB_POOL_INDEX_MASK_ ((1u << NEB_POOL_INDEX_BITS_) - 1)
 
 typedef struct neb_pool_slab_ {
@@ -74,23 +80,19 @@ typedef struct neb_pool_slab_ {
     size_t memory_bytes;
 } neb_pool_slab_;
 
-typedef struct neb_pool_entry_ {
-    void *block;
-    uint32_t *state;
-} neb_pool_entry_;
-
-/* What one thread writes as owner; never another's afterwards, so that a thread that lost the pool and has not noticed
- * yet does no harm. */
+/* What one thread writes as owner; never another's, so that a thread that lost the pool and has not noticed yet does no
+ * harm. Both that change stand in one cache line: a processor stores twice a cycle into one, but only once into two in
+ * turn. One word for both was slower: loads are forwarded badly from a place that is written twice. */
 typedef struct neb_pool_bias_ {
-    uintptr_t thread; /* neb_thread_word_; 0: unused */
+    uintptr_t thread; /* atomic: neb_thread_word_; 0: unused; constant from then on */
+    uint32_t held;    /* atomic: bytes of the magazine in use; means nothing while another is owner */
     uint32_t busy;    /* atomic: inside a call */
-    uint32_t reserved[13];
+    uint32_t reserved[12];
 } neb_pool_bias_;
 
 struct neb_pool {
     /* read by fast paths */
-    neb_pool_bias_ *owner; /* atomic; the first of bias, which is nobody's: none */
-    neb_pool_entry_ *top; /* atomic; the newest in the magazine, written by the owner alone */
+    neb_pool_bias_ *owner; /* atomic; &bias[0], which is nobody's: none */
     uint64_t inverse;  /* of that odd number, modulo 2^64 */
     size_t block_bytes;
     uint32_t shift;    /* the block size is an odd number times 2^shift */
@@ -104,13 +106,13 @@ struct neb_pool {
     uint32_t streak, flags;
     uint64_t locked_calls, revocations;
     const char *name;
-    const neb_pool_entry_ *last_top; /* the owner's, when another thread last wanted the pool */
+    uint32_t last_held, reserved_held; /* bytes by the owner, when another thread last wanted the pool */
     void *memory;
     size_t memory_bytes;
     void *reserved[4];
     neb_pool_bias_ bias[NEB_POOL_OWNERS_];
     /* the owner's */
-    neb_pool_entry_ magazine[NEB_POOL_HOLDS_ + 1]; /* below the oldest stands null */
+    void *magazine[NEB_POOL_HOLDS_ + 1]; /* atomic for others than the owner; the last is never used: NEB_POOL_NOWHERE_ */
 };
 
 /* NULL and errno = ENOMEM without memory; options that make no sense: message and abort. Any thread. O(1), with
@@ -127,77 +129,112 @@ NEB_API void neb_pool_destroy(neb_pool *pool)
         pool->ops->pool_destroy(pool);
 }
 
-/* Between these two the owner is inside; an owner that lost the pool notices by the second look. */
+/* The slab that p's block lies in, and which one it is there; NULL when no block of this pool begins at p. */
+NEB_INTERNAL_ neb_pool_slab_ *neb_pool_find_(neb_pool *pool, const void *p, uint64_t *index)
+{
+    for (uint32_t slab = __atomic_load_n(&pool->newest, __ATOMIC_ACQUIRE);; slab--) {
+        uint64_t product = (uint64_t)neb_between_(pool->slab[slab].base, p) * pool->inverse;
+        *index = product >> pool->shift | product << ((64 - pool->shift) & 63);
+        if (NEB_LIKELY_(*index < __atomic_load_n(&pool->slab[slab].handed, __ATOMIC_ACQUIRE)))
+            return &pool->slab[slab];
+        if (slab == 0)
+            return NULL;
+    }
+}
+
+NEB_INTERNAL_ void **neb_pool_at_(neb_pool *pool, uint32_t place)
+{
+    return (void **)(void *)neb_at_(pool->magazine, place);
+}
+
+/* Whether a block of this state is live when so many bytes of the magazine are in use. Who is not the owner read `held`
+ * (acquire) before: a block that was taken and passed on to him is found in no place that he can see. */
+NEB_INTERNAL_ bool neb_pool_is_live_(neb_pool *pool, const void *block, uint32_t state, uint32_t held)
+{
+    uint32_t place = state - NEB_POOL_PLACE_;
+    return place <= NEB_POOL_FULL_ && (place >= held || __atomic_load_n(neb_pool_at_(pool, place), __ATOMIC_RELAXED) != block);
+}
+
+/* Puts a block on top of the magazine, of which so much is in use; neb_pool_hold_ is to count it. */
+NEB_INTERNAL_ void neb_pool_put_(neb_pool *pool, void *block, uint32_t *state, uint32_t held)
+{
+    __atomic_store_n(neb_pool_at_(pool, held), block, __ATOMIC_RELAXED);
+    __atomic_store_n(state, NEB_POOL_PLACE_ + held, __ATOMIC_RELAXED);
+}
+
+/* Publishes what was put. */
+NEB_INTERNAL_ void neb_pool_hold_(neb_pool_bias_ *bias, uint32_t held)
+{
+    __atomic_store_n(&bias->held, held, __ATOMIC_RELEASE);
+}
+
 NEB_INTERNAL_ void neb_pool_leave_(neb_pool_bias_ *bias)
 {
     __atomic_store_n(&bias->busy, 0, __ATOMIC_RELEASE);
 }
 
-NEB_INTERNAL_ neb_pool_bias_ *neb_pool_enter_(neb_pool *pool)
+/* Whether the calling thread is the owner, and this its bias. Between these two it is inside; one that lost the pool
+ * notices by the second look. */
+NEB_INTERNAL_ bool neb_pool_enter_(neb_pool *pool, neb_pool_bias_ *bias)
 {
-    neb_pool_bias_ *bias = __atomic_load_n(&pool->owner, __ATOMIC_ACQUIRE);
-    if (bias->thread != neb_thread_word_())
-        return NULL;
+    if (NEB_UNLIKELY_(__atomic_load_n(&bias->thread, __ATOMIC_RELAXED) != neb_thread_word_()))
+        return false; /* relaxed: one's own word one has written oneself */
     __atomic_store_n(&bias->busy, 1, __ATOMIC_RELAXED);
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* whoever takes the pool away makes it a full one (membarrier) */
     if (NEB_LIKELY_(__atomic_load_n(&pool->owner, __ATOMIC_RELAXED) == bias))
-        return bias;
+        return true;
     neb_pool_leave_(bias);
-    return NULL;
+    return false;
 }
 
-/* The number of p's block: slab << 26 | index; NEB_POOL_NIL_ when no block of this pool begins there. */
-NEB_INTERNAL_ uint32_t neb_pool_number_(const neb_pool *pool, const void *p)
+/* False: the magazine is empty, or another thread's. */
+__attribute__((always_inline)) NEB_INTERNAL_ bool neb_pool_alloc_as_(neb_pool *pool, neb_pool_bias_ *bias, void **block)
 {
-    for (uint32_t slab = __atomic_load_n(&pool->newest, __ATOMIC_ACQUIRE) + 1; slab-- > 0;) {
-        uint64_t product = (uint64_t)neb_between_(pool->slab[slab].base, p) * pool->inverse;
-        uint64_t index = product >> pool->shift | product << ((64 - pool->shift) & 63);
-        if (NEB_LIKELY_(index < __atomic_load_n(&pool->slab[slab].handed, __ATOMIC_ACQUIRE)))
-            return slab << NEB_POOL_INDEX_BITS_ | (uint32_t)index;
+    if (NEB_UNLIKELY_(!neb_pool_enter_(pool, bias)))
+        return false;
+    uint32_t held = bias->held;
+    if (NEB_LIKELY_(held != 0)) {
+        held -= NEB_POOL_STEP_;
+        *block = *neb_pool_at_(pool, held);
+        neb_pool_hold_(bias, held);
+        neb_pool_leave_(bias);
+        return true;
     }
-    return NEB_POOL_NIL_;
+    neb_pool_leave_(bias);
+    return false;
+}
+
+/* False: the magazine is full, or another thread's, or something is wrong. */
+__attribute__((always_inline)) NEB_INTERNAL_ bool neb_pool_free_as_(neb_pool *pool, neb_pool_bias_ *bias, void *block)
+{
+    if (NEB_UNLIKELY_(!neb_pool_enter_(pool, bias)))
+        return false;
+    uint64_t index;
+    uint32_t held = bias->held;
+    neb_pool_slab_ *slab = neb_pool_find_(pool, block, &index);
+    if (NEB_LIKELY_(slab != NULL && held != NEB_POOL_FULL_ && neb_pool_is_live_(pool, block, slab->state[index], held))) {
+        neb_pool_put_(pool, block, &slab->state[index], held);
+        neb_pool_hold_(bias, held + NEB_POOL_STEP_);
+        neb_pool_leave_(bias);
+        return true;
+    }
+    neb_pool_leave_(bias);
+    return false;
 }
 
 /* A block; contents undefined unless NEB_POOL_ZERO. */
 __attribute__((malloc, warn_unused_result))
 NEB_API void *neb_pool_alloc(neb_pool *pool)
 {
-    neb_pool_bias_ *bias = neb_pool_enter_(pool);
-    if (NEB_LIKELY_(bias != NULL)) {
-        neb_pool_entry_ *top = pool->top;
-        void *block = top->block;
-        if (NEB_LIKELY_(block != NULL)) {
-            *top->state = NEB_POOL_LIVE_;
-            __atomic_store_n(&pool->top, top - 1, __ATOMIC_RELAXED);
-            neb_pool_leave_(bias);
-            return block;
-        }
-        neb_pool_leave_(bias);
-    }
-    return pool->ops->pool_alloc(pool);
+    void *block;
+    return NEB_LIKELY_(neb_pool_alloc_as_(pool, &pool->bias[1], &block)) ? block : pool->ops->pool_alloc(pool);
 }
 
 /* Frees a block of this pool, whoever allocated it. NULL is allowed. */
 NEB_API void neb_pool_free(neb_pool *pool, void *block)
 {
-    neb_pool_bias_ *bias = neb_pool_enter_(pool);
-    if (NEB_LIKELY_(bias != NULL)) {
-        uint32_t number = neb_pool_number_(pool, block);
-        if (NEB_LIKELY_(number != NEB_POOL_NIL_)) {
-            uint32_t *state = &pool->slab[number >> NEB_POOL_INDEX_BITS_].state[number & NEB_POOL_INDEX_MASK_];
-            neb_pool_entry_ *top = pool->top;
-            if (NEB_LIKELY_(*state == NEB_POOL_LIVE_ && top != pool->magazine + NEB_POOL_HOLDS_)) {
-                *state = NEB_POOL_HELD_;
-                top[1].block = block;
-                top[1].state = state;
-                __atomic_store_n(&pool->top, top + 1, __ATOMIC_RELAXED);
-                neb_pool_leave_(bias);
-                return;
-            }
-        }
-        neb_pool_leave_(bias);
-    }
-    pool->ops->pool_free(pool, block);
+    if (NEB_UNLIKELY_(!neb_pool_free_as_(pool, &pool->bias[1], block)))
+        pool->ops->pool_free(pool, block);
 }
 
 /* Calls visit(argument, block, block size) for every live block, in order of address within a slab; visit may free the

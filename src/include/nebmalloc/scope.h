@@ -105,8 +105,8 @@ NEB_API void *neb_scope_alloc(neb_scope *scope, size_t size)
 {
     neb_arena *arena = &scope->arena;
     unsigned char *word = arena->cur;
-    size_t room = neb_between_(word, arena->end), need = (size + 23) & ~(size_t)15;
-    if (NEB_LIKELY_(need <= room && size < need)) { /* the second test sees a sum that wrapped round */
+    size_t need = (size + 23) & ~(size_t)15;
+    if (NEB_LIKELY_(size < NEB_SIZE_MAX_ && neb_fits_(word, arena->end, need))) {
         unsigned char *p = word + 8;
         *(uint64_t *)(void *)word = neb_word_of_(p, size);
         arena->cur = word + need;

@@ -1,9 +1,9 @@
 /* stack.h - last in, first out: objects that are popped in the reverse order of their making.
  *
- *   bottom [n|obj][n|obj]{frame [n|obj][n|obj]{frame [n|obj] cur ... end]
+ *   bottom [head|obj|obj|obj][head|obj]{frame [head|obj|obj]{frame [head|obj] cur ... end]
  *
- * Each object is preceded by eight bytes that say how far it reaches, so that popping one that is not on top is noticed
- * by one comparison.
+ * Objects of one size that follow each other are a run. Its size is kept in the stack, that of the run before in the
+ * run's head, so that popping what is not on top is noticed by one comparison, and objects cost what a bump arena's do.
  *
  *     neb_stack *stack = neb_stack_create(NULL);
  *     double *row = neb_stack_push(stack, n * sizeof *row);
@@ -44,9 +44,18 @@ struct neb_stack_options {
     const char *name;     /* for messages; must outlive the stack */
 };
 
+/* Objects of one size. The struct is a run's head, too: there it is the run before. */
+typedef struct neb_run_ {
+    size_t bytes;         /* of each object; of none: 1 */
+    unsigned char *first; /* the oldest object; one byte beyond its beginning where the engine made the head */
+} neb_run_;
+
 struct neb_stack {
     neb_arena arena;
+    /* read by fast paths */
+    neb_run_ run;         /* the newest */
     unsigned char *high;  /* highest top of the newest segment so far */
+    /* private */
     uint32_t depth;       /* open frames */
     uint32_t is_created;
     void *reserved[3];
@@ -89,12 +98,19 @@ __attribute__((malloc, alloc_size(2), assume_aligned(16), warn_unused_result))
 NEB_API void *neb_stack_push(neb_stack *stack, size_t size)
 {
     neb_arena *arena = &stack->arena;
-    unsigned char *word = arena->cur;
-    size_t room = neb_between_(word, arena->end), need = (size + 23) & ~(size_t)15;
-    if (NEB_LIKELY_(need <= room && size < need)) { /* the second test sees a sum that wrapped round */
-        *(uint64_t *)(void *)word = need;
-        arena->cur = word + need;
-        return word + 8;
+    unsigned char *p = arena->cur;
+    size_t bytes = (size + 15) & ~(size_t)15; /* 0 for sizes that wrap round */
+    if (NEB_LIKELY_(bytes == stack->run.bytes && neb_fits_(p, arena->end, bytes))) {
+        arena->cur = p + bytes;
+        return p;
+    }
+    if (size - 1 < NEB_SIZE_MAX_ && neb_fits_(p, arena->end, bytes + sizeof(neb_run_))) {
+        *(neb_run_ *)(void *)p = stack->run;
+        p += sizeof(neb_run_);
+        stack->run.bytes = bytes;
+        stack->run.first = p;
+        arena->cur = p + bytes;
+        return p;
     }
     return arena->ops->stack_push(stack, size, 16);
 }
@@ -111,14 +127,18 @@ NEB_API void neb_stack_pop(neb_stack *stack, void *p)
 {
     neb_arena *arena = &stack->arena;
     unsigned char *cur = arena->cur;
-    size_t above = neb_between_(p, cur);
-    if (NEB_LIKELY_(above - 1 < neb_between_(arena->data, cur) && cur != arena->end && *neb_word_at_(p) == above + 8)) {
-        if (cur > stack->high)
-            stack->high = cur;
-        arena->cur = (unsigned char *)p - 8;
+    bool is_top = neb_between_(p, cur) == stack->run.bytes, is_first = p == stack->run.first;
+    if (NEB_UNLIKELY_(!is_top || neb_address_(p) < neb_address_(stack->run.first))) {
+        arena->ops->stack_pop(stack, p);
         return;
     }
-    arena->ops->stack_pop(stack, p);
+    if (cur > stack->high)
+        stack->high = cur;
+    arena->cur = (unsigned char *)p;
+    if (is_first) {
+        arena->cur -= sizeof(neb_run_);
+        stack->run = *(const neb_run_ *)(const void *)arena->cur;
+    }
 }
 
 /* Whether nothing is on it. */

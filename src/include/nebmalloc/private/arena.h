@@ -24,7 +24,7 @@ NEB_ENGINE_ void neb_arena_init_(neb_arena *arena, const neb_ops *ops, unsigned 
     memset(arena, 0, sizeof *arena);
     arena->ops = ops;
     arena->kind = (uint8_t)kind;
-    arena->bias = kind == NEB_KIND_BUMP_ ? 0 : 8;
+    arena->bias = kind == NEB_KIND_SCOPE_ ? 8 : 0;
     arena->name = name;
     arena->serial = neb_serial_();
     arena->next_bytes = NEB_FIRST_BYTES_;
@@ -288,7 +288,7 @@ NEB_ENGINE_ void *neb_engine_arena_alloc(neb_arena *arena, size_t size, size_t a
                     neb_name_(arena->name));
     if (arena->kind == NEB_KIND_SCOPE_)
         neb_scope_check_mine_(arena, call);
-    if (size > (size_t)PTRDIFF_MAX / 2 || alignment > (size_t)PTRDIFF_MAX / 2)
+    if (size > NEB_SIZE_MAX_ || alignment > NEB_SIZE_MAX_)
         return neb_no_memory_();
     if (alignment < 16)
         alignment = 16;
@@ -316,7 +316,7 @@ NEB_ENGINE_ void *neb_engine_arena_resize(neb_arena *arena, void *p, size_t old_
 {
     if (p == NULL)
         return neb_engine_arena_alloc(arena, size, 16, call);
-    if (size > (size_t)PTRDIFF_MAX / 2)
+    if (size > NEB_SIZE_MAX_)
         return neb_no_memory_();
     size_t bias = arena->bias;
     size_t old_need = ((old_size == 0 ? 1 : old_size) + bias + 15) & ~(size_t)15;

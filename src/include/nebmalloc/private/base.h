@@ -4,7 +4,7 @@
  *      neb_scope_alloc(s, 64) --- window has room ---> done
  *                             \-- otherwise ---------> s->arena.ops->arena_alloc(...)
  *                                                        |                 |
- *                       library present: its table neb_ops_1         absent: the table of engine.h, on malloc
+ *                       library present: its table neb_ops_2         absent: the table of engine.h, on malloc
  *
  * A program that includes these headers needs to link nothing: the one symbol it refers to is weak. It is looked for
  * when an object is made, and the object keeps the table it found, so that both kinds work in one process. With
@@ -26,7 +26,7 @@
 #define NEB_VERSION_MAJOR 0
 #define NEB_VERSION_MINOR 1
 #define NEB_VERSION_PATCH 0
-#define NEB_ABI 1u
+#define NEB_ABI 2u
 
 #if !defined(__GNUC__)
 #error "nebmalloc's headers need gcc or clang"
@@ -235,6 +235,14 @@ NEB_INTERNAL_ size_t neb_between_(const volatile void *from, const volatile void
     return (size_t)(neb_address_(to) - neb_address_(from));
 }
 
+/* Whether so many bytes, at most NEB_SIZE_MAX_ and so without wrapping round, lie between two pointers: one comparison
+ * with memory where `end` stands there. */
+#define NEB_SIZE_MAX_ ((size_t)PTRDIFF_MAX / 2)
+NEB_INTERNAL_ bool neb_fits_(const void *cur, const void *end, size_t bytes)
+{
+    return neb_address_(cur) + bytes <= neb_address_(end);
+}
+
 NEB_INTERNAL_ bool neb_is_power_(size_t n)
 {
     return n != 0 && (n & (n - 1)) == 0;
@@ -288,15 +296,15 @@ NEB_INTERNAL_ uintptr_t neb_thread_word_(void)
 
 #if defined(NEB_LINKED)
 
-extern const neb_ops neb_ops_1;
+extern const neb_ops neb_ops_2;
 NEB_INTERNAL_ const neb_ops *neb_ops_(void)
 {
-    return &neb_ops_1;
+    return &neb_ops_2;
 }
 
 #else
 
-extern const neb_ops neb_ops_1 __attribute__((weak));
+extern const neb_ops neb_ops_2 __attribute__((weak));
 
 /* Defined by engine.h. */
 NEB_ENGINE_ const neb_ops *neb_ops_find_(void);

@@ -13,7 +13,7 @@ NEB_ENGINE_ void neb_bump_configure_(neb_bump *bump, const neb_ops *ops, const n
                               ((flags & NEB_BUMP_FILL_ALLOC) != 0 ? NEB_ARENA_FILL_ALLOC_ | NEB_ARENA_SLOW_ : 0) |
                               ((flags & NEB_BUMP_FILL_FREE) != 0 ? NEB_ARENA_FILL_FREE_ : 0) |
                               ((flags & NEB_BUMP_STRICT) != 0 ? NEB_ARENA_STRICT_ : 0));
-    if (options->initial_bytes != 0 && options->initial_bytes < (size_t)PTRDIFF_MAX / 2)
+    if (options->initial_bytes != 0 && options->initial_bytes < NEB_SIZE_MAX_)
         arena->next_bytes = options->initial_bytes + sizeof(neb_segment) + 16;
     if (options->segment_bytes_max != 0)
         arena->step_max_bytes = options->segment_bytes_max;
@@ -78,7 +78,7 @@ NEB_ENGINE_ neb_bump *neb_engine_bump_create(const neb_bump_options *options)
         options = &neb_bump_defaults_;
     size_t usable = 0, bytes = options->initial_bytes == 0 ? (size_t)NEB_FIRST_BYTES_ : options->initial_bytes;
     bool is_callers = options->memory != NULL;
-    if (bytes > (size_t)PTRDIFF_MAX / 2)
+    if (bytes > NEB_SIZE_MAX_)
         return (neb_bump *)neb_no_memory_();
     if (options->initial_bytes != 0)
         bytes += sizeof(neb_segment) + sizeof(neb_bump) + 32;

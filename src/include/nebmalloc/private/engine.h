@@ -2,8 +2,8 @@
  *
  *   segment:  [head 64][ word | object ][ word | object ] ... cur ->      <- tail_end]
  *
- * Scopes and stacks put a word of eight bytes before each object (a scope's: size and check; a stack's: how far it
- * reaches), so objects are aligned to 16 and cur is 8 beyond a multiple of 16; bump arenas have no words.
+ * Scopes put a word of eight bytes before each object (size and check), so objects are aligned to 16 and cur is 8 beyond
+ * a multiple of 16; bump arenas and stacks have no words.
  *
  * Checkpoints: mark leaves a record in the arena, linked to the one before. A mark is valid while its record is in that
  * list; restoring takes the newer ones off. So a checkpoint that is gone is noticed exactly, at one step for each mark.

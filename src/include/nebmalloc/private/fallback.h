@@ -185,9 +185,9 @@ NEB_ENGINE_ const neb_ops *neb_ops_find_(void)
 {
     if (neb_tool_watches_())
         return &neb_fallback_ops_;
-    const neb_ops *ops = &neb_ops_1;
+    const neb_ops *ops = &neb_ops_2;
     if (ops == NULL && dlsym != NULL)
-        ops = (const neb_ops *)dlsym(NULL, "neb_ops_1");
+        ops = (const neb_ops *)dlsym(NULL, "neb_ops_2");
     return ops != NULL && ops->abi == NEB_ABI && ops->bytes >= sizeof(neb_ops) ? ops : &neb_fallback_ops_;
 }
 

@@ -80,7 +80,7 @@ NEB_ENGINE_ uint32_t neb_pool_carve_(neb_pool *pool)
         slab = &pool->slab[pool->newest];
     }
     uint32_t index = slab->handed;
-    slab->state[index] = NEB_POOL_HELD_;
+    slab->state[index] = NEB_POOL_NOWHERE_;
     __atomic_store_n(&slab->handed, index + 1, __ATOMIC_RELEASE);
     pool->carved++;
     return pool->newest << NEB_POOL_INDEX_BITS_ | index;
@@ -104,19 +104,30 @@ NEB_ENGINE_ uint32_t neb_pool_take_(neb_pool *pool)
     return number;
 }
 
-NEB_INTERNAL_ size_t neb_pool_held_(const neb_pool *pool)
+/* Bytes of the magazine in use; 0 without an owner. */
+NEB_INTERNAL_ uint32_t neb_pool_held_(const neb_pool *pool)
 {
-    return (size_t)(__atomic_load_n(&pool->top, __ATOMIC_RELAXED) - pool->magazine);
+    return __atomic_load_n(&pool->owner->held, __ATOMIC_ACQUIRE);
 }
 
-/* Moves the count oldest blocks of the magazine to the shared list. Called with the lock, by the owner or without one. */
-NEB_ENGINE_ void neb_pool_spill_(neb_pool *pool, size_t count)
+NEB_INTERNAL_ uint32_t neb_pool_number_(neb_pool *pool, const void *block)
 {
-    size_t held = neb_pool_held_(pool);
-    for (size_t i = 1; i <= count; i++)
-        neb_pool_share_(pool, neb_pool_number_(pool, pool->magazine[i].block));
-    memmove(pool->magazine + 1, pool->magazine + 1 + count, (held - count) * sizeof pool->magazine[0]);
-    __atomic_store_n(&pool->top, pool->magazine + (held - count), __ATOMIC_RELAXED);
+    uint64_t index;
+    const neb_pool_slab_ *slab = neb_pool_find_(pool, block, &index);
+    return slab == NULL ? NEB_POOL_NIL_ : (uint32_t)(slab - pool->slab) << NEB_POOL_INDEX_BITS_ | (uint32_t)index;
+}
+
+/* Moves the oldest blocks of a magazine to the shared list, so that `keep` bytes stay in use. Called with the lock, by the
+ * owner or when there is none. */
+NEB_ENGINE_ void neb_pool_spill_(neb_pool *pool, uint32_t held, uint32_t keep)
+{
+    uint32_t gone = held - keep;
+    for (uint32_t place = 0; place < gone; place += NEB_POOL_STEP_)
+        neb_pool_share_(pool, neb_pool_number_(pool, *neb_pool_at_(pool, place)));
+    for (uint32_t place = 0; place < keep; place += NEB_POOL_STEP_) {
+        void *block = *neb_pool_at_(pool, gone + place);
+        neb_pool_put_(pool, block, neb_pool_state_(pool, neb_pool_number_(pool, block)), place);
+    }
 }
 
 NEB_INTERNAL_ bool neb_pool_is_owned_(const neb_pool *pool)
@@ -129,7 +140,7 @@ NEB_ENGINE_ neb_pool_bias_ *neb_pool_bias_of_(neb_pool *pool, uintptr_t thread)
 {
     for (neb_pool_bias_ *bias = pool->bias + 1; bias < pool->bias + NEB_POOL_OWNERS_; bias++) {
         if (bias->thread == 0)
-            bias->thread = thread;
+            __atomic_store_n(&bias->thread, thread, __ATOMIC_RELAXED);
         if (bias->thread == thread)
             return bias;
     }
@@ -148,51 +159,51 @@ NEB_ENGINE_ bool neb_pool_revoke_(neb_pool *pool)
     /* Now the owner either is inside and says so, or will find that it lost the pool. */
     while (__atomic_load_n(&owner->busy, __ATOMIC_ACQUIRE) != 0)
         (void)sched_yield();
-    neb_pool_spill_(pool, neb_pool_held_(pool));
+    neb_pool_spill_(pool, __atomic_load_n(&owner->held, __ATOMIC_RELAXED), 0);
     pool->revocations++;
     pool->streak = 0;
     return true;
 }
 
-/* One more locked call: who makes many in a row becomes the owner; if there is one that did nothing meanwhile, it loses
- * the pool first. */
+/* One more locked call: who makes the first, or many in a row, becomes the owner; if there is one that did nothing
+ * meanwhile, it loses the pool first. */
 NEB_ENGINE_ void neb_pool_note_(neb_pool *pool)
 {
     uintptr_t me = neb_thread_word_();
-    pool->locked_calls++;
+    bool is_first = pool->locked_calls++ == 0;
     pool->streak = pool->last_word == me ? pool->streak + 1 : 0;
     pool->last_word = me;
-    if (pool->streak < NEB_POOL_STREAK_ || pool->owner->thread == me || (pool->flags & NEB_POOL_UNBIASED_) != 0)
+    bool is_due = is_first || (pool->streak >= NEB_POOL_STREAK_ && pool->owner->thread != me);
+    if (!is_due || (pool->flags & NEB_POOL_UNBIASED_) != 0)
         return;
     pool->streak = 0;
-    const neb_pool_entry_ *top = __atomic_load_n(&pool->top, __ATOMIC_RELAXED);
+    uint32_t held = neb_pool_held_(pool);
     neb_pool_bias_ *mine = neb_pool_bias_of_(pool, me);
-    bool is_idle = mine != NULL && (!neb_pool_is_owned_(pool) || (pool->last_top == top && neb_pool_revoke_(pool)));
-    pool->last_top = top;
-    if (is_idle)
-        __atomic_store_n(&pool->owner, mine, __ATOMIC_RELEASE);
+    bool is_idle = mine != NULL && (!neb_pool_is_owned_(pool) || (pool->last_held == held && neb_pool_revoke_(pool)));
+    pool->last_held = held;
+    if (!is_idle)
+        return;
+    neb_pool_hold_(mine, 0); /* not what it had when it was last the owner */
+    __atomic_store_n(&pool->owner, mine, __ATOMIC_RELEASE);
 }
 
-/* Fills the owner's magazine by half. Called with the lock, by the owner. */
+/* Fills the owner's empty magazine by half. Called with the lock, by the owner. */
 NEB_ENGINE_ void neb_pool_refill_(neb_pool *pool)
 {
-    uint32_t number[NEB_POOL_BATCH_];
-    size_t count = 0;
+    uint32_t number[NEB_POOL_BATCH_], count = 0, held = 0;
     while (count < NEB_POOL_BATCH_ && (number[count] = neb_pool_take_(pool)) != NEB_POOL_NIL_)
         count++;
-    for (size_t i = count; i-- > 0;) { /* ascending addresses come first */
-        uint32_t *state = neb_pool_state_(pool, number[i]);
-        *state = NEB_POOL_HELD_;
-        neb_pool_entry_ entry = {neb_pool_block_(pool, number[i]), state};
-        pool->top[1] = entry;
-        __atomic_store_n(&pool->top, pool->top + 1, __ATOMIC_RELAXED);
+    for (; count > 0; held += NEB_POOL_STEP_) { /* ascending addresses come first */
+        uint32_t next = number[--count];
+        neb_pool_put_(pool, neb_pool_block_(pool, next), neb_pool_state_(pool, next), held);
     }
+    neb_pool_hold_(pool->owner, held);
 }
 
 /* For a thread that isn't the owner. Called with the lock. */
 NEB_ENGINE_ uint32_t neb_pool_take_for_other_(neb_pool *pool)
 {
-    bool owner_has_many = neb_pool_is_owned_(pool) && neb_pool_held_(pool) >= NEB_POOL_BATCH_ / 2;
+    bool owner_has_many = neb_pool_is_owned_(pool) && neb_pool_held_(pool) >= NEB_POOL_FULL_ / 4;
     if (pool->shared_head == NEB_POOL_NIL_ && owner_has_many && pool->slab[pool->newest].handed == pool->slab[pool->newest].capacity)
         (void)neb_pool_revoke_(pool); /* rather than another slab */
     uint32_t number = neb_pool_take_(pool);
@@ -207,24 +218,26 @@ NEB_ENGINE_ void *neb_pool_alloc_locked_(neb_pool *pool)
     if (pool->owner->thread == neb_thread_word_()) {
         if (neb_pool_held_(pool) == 0)
             neb_pool_refill_(pool);
-        neb_pool_entry_ entry = *pool->top;
-        if (entry.block == NULL)
+        uint32_t held = neb_pool_held_(pool);
+        if (held == 0)
             return NULL;
-        __atomic_store_n(&pool->top, pool->top - 1, __ATOMIC_RELAXED);
-        *entry.state = NEB_POOL_LIVE_;
-        return entry.block;
+        neb_pool_hold_(pool->owner, held - NEB_POOL_STEP_);
+        return *neb_pool_at_(pool, held - NEB_POOL_STEP_);
     }
     uint32_t number = neb_pool_take_for_other_(pool);
     if (number == NEB_POOL_NIL_)
         return NULL;
-    *neb_pool_state_(pool, number) = NEB_POOL_LIVE_;
+    *neb_pool_state_(pool, number) = NEB_POOL_NOWHERE_;
     return neb_pool_block_(pool, number);
 }
 
 NEB_ENGINE_ void *neb_engine_pool_alloc(neb_pool *pool)
 {
+    void *block;
+    if (neb_pool_alloc_as_(pool, __atomic_load_n(&pool->owner, __ATOMIC_ACQUIRE), &block))
+        return block;
     neb_spin_lock_(&pool->lock);
-    void *block = neb_pool_alloc_locked_(pool);
+    block = neb_pool_alloc_locked_(pool);
     neb_spin_unlock_(&pool->lock);
     if (block == NULL) {
         if ((pool->flags & NEB_POOL_STRICT) != 0 && pool->limit_blocks != 0 && pool->carved == pool->limit_blocks)
@@ -259,24 +272,24 @@ __attribute__((noreturn)) NEB_ENGINE_ void neb_pool_bad_free_(const neb_pool *po
     neb_misuse_("neb_pool_free", block, "no block of pool '%s' (%p)", neb_name_(pool->name), (const void *)pool);
 }
 
-/* The owner comes when its magazine is full, or when something is wrong. */
+/* The first owner comes when its magazine is full, or when something is wrong. */
 NEB_ENGINE_ void neb_engine_pool_free(neb_pool *pool, void *block)
 {
-    if (block == NULL)
+    if (block == NULL || neb_pool_free_as_(pool, __atomic_load_n(&pool->owner, __ATOMIC_ACQUIRE), block))
         return;
     uint32_t number = neb_pool_number_(pool, block);
     if (number == NEB_POOL_NIL_)
         neb_pool_bad_free_(pool, block);
-    uint32_t *state = neb_pool_state_(pool, number);
-    if (__atomic_load_n(state, __ATOMIC_RELAXED) != NEB_POOL_LIVE_)
+    neb_spin_lock_(&pool->lock);
+    uint32_t held = neb_pool_held_(pool), state = __atomic_load_n(neb_pool_state_(pool, number), __ATOMIC_RELAXED);
+    if (!neb_pool_is_live_(pool, block, state, held))
         neb_pool_bad_free_(pool, block);
     if ((pool->flags & NEB_POOL_FILLS_) != 0)
         memset(block, NEB_FILL_FREED_, pool->block_bytes);
-    neb_spin_lock_(&pool->lock);
-    if (*state != NEB_POOL_LIVE_) /* two threads at once */
-        neb_pool_bad_free_(pool, block);
-    if (pool->owner->thread == neb_thread_word_() && neb_pool_held_(pool) == NEB_POOL_HOLDS_)
-        neb_pool_spill_(pool, NEB_POOL_HOLDS_ / 2);
+    if (pool->owner->thread == neb_thread_word_() && held == NEB_POOL_FULL_) {
+        neb_pool_spill_(pool, held, NEB_POOL_FULL_ / 2);
+        neb_pool_hold_(pool->owner, NEB_POOL_FULL_ / 2);
+    }
     neb_pool_share_(pool, number);
     if ((pool->flags & NEB_POOL_WATCHED_) != 0)
         neb_tool_close_(block, pool->block_bytes);
@@ -314,7 +327,6 @@ NEB_ENGINE_ neb_pool *neb_engine_pool_create(const neb_pool_options *options)
     pool->inverse = neb_inverse_(pool->block_bytes >> pool->shift);
     pool->shared_head = NEB_POOL_NIL_;
     pool->owner = &pool->bias[0];
-    pool->top = pool->magazine; /* whose first entry is null */
     pool->limit_blocks = options->limit_blocks;
     size_t blocks = options->initial_blocks;
     if (blocks == 0)
@@ -328,8 +340,6 @@ NEB_ENGINE_ neb_pool *neb_engine_pool_create(const neb_pool_options *options)
     bool is_plain = (pool->flags & (NEB_POOL_FILLS_ | NEB_POOL_WATCHED_ | NEB_POOL_ONE_LOCK | NEB_POOL_ZERO)) == 0;
     if (!is_plain || !neb_pool_barrier_(NEB_POOL_REGISTER_))
         pool->flags |= NEB_POOL_UNBIASED_;
-    else
-        pool->owner = neb_pool_bias_of_(pool, neb_thread_word_());
     if (!neb_pool_slab_add_(pool, 0, blocks)) {
         ops->memory_give(pool, got);
         return (neb_pool *)neb_no_memory_();
@@ -356,11 +366,13 @@ NEB_ENGINE_ size_t neb_engine_pool_visit(neb_pool *pool, neb_visit_function visi
 {
     size_t visited = 0;
     for (uint32_t i = 0; i <= pool->newest; i++)
-        for (uint32_t index = 0; index < pool->slab[i].handed; index++)
-            if (pool->slab[i].state[index] == NEB_POOL_LIVE_) {
-                visited++;
-                visit(argument, neb_pool_block_(pool, i << NEB_POOL_INDEX_BITS_ | index), pool->block_bytes);
-            }
+        for (uint32_t index = 0; index < pool->slab[i].handed; index++) {
+            void *block = neb_pool_block_(pool, i << NEB_POOL_INDEX_BITS_ | index);
+            if (!neb_pool_is_live_(pool, block, pool->slab[i].state[index], neb_pool_held_(pool)))
+                continue;
+            visited++;
+            visit(argument, block, pool->block_bytes);
+        }
     return visited;
 }
 
@@ -368,7 +380,7 @@ NEB_ENGINE_ void neb_engine_pool_stats(neb_pool *pool, neb_pool_stats *stats)
 {
     neb_spin_lock_(&pool->lock);
     stats->block_bytes = pool->block_bytes;
-    stats->free_blocks = pool->shared_free + neb_pool_held_(pool);
+    stats->free_blocks = pool->shared_free + neb_pool_held_(pool) / NEB_POOL_STEP_;
     stats->live_blocks = pool->carved - stats->free_blocks;
     stats->reserved_bytes = pool->reserved_bytes;
     stats->slabs = (size_t)pool->newest + 1;

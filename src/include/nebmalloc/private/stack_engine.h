@@ -2,18 +2,23 @@
 #ifndef NEBMALLOC_PRIVATE_STACK_ENGINE_H
 #define NEBMALLOC_PRIVATE_STACK_ENGINE_H
 
-/* Stands below an object that begins a segment or has an alignment of its own, and below marks. */
+/* The head of a run whose first object begins a segment or has an alignment of its own, or is a marker. */
 typedef struct neb_stack_record_ {
     neb_segment *newest; /* before it was pushed */
     unsigned char *cur;
-    void *reserved;
-    uint64_t word;       /* from its place to cur after the push, and NEB_WORD_RECORD_ */
+    neb_run_ run;
 } neb_stack_record_;
-#define NEB_WORD_RECORD_ (UINT64_C(1) << 63)
 
 NEB_INTERNAL_ neb_stack_record_ *neb_stack_record_of_(void *p)
 {
     return (neb_stack_record_ *)(void *)((unsigned char *)p - sizeof(neb_stack_record_));
+}
+
+/* The newest run: one object, with a record below it. */
+NEB_INTERNAL_ void neb_stack_run_begin_(neb_stack *stack, void *p)
+{
+    stack->run.bytes = neb_between_(p, stack->arena.cur);
+    stack->run.first = (unsigned char *)p + 1;
 }
 
 NEB_ENGINE_ void neb_stack_note_high_(neb_stack *stack)
@@ -28,18 +33,18 @@ NEB_ENGINE_ void neb_stack_note_high_(neb_stack *stack)
 NEB_ENGINE_ void *neb_stack_push_record_(neb_stack *stack, size_t size, size_t alignment, const char *call)
 {
     neb_arena *arena = &stack->arena;
-    neb_stack_record_ record = {arena->newest, arena->cur, NULL, NEB_WORD_RECORD_};
+    neb_stack_record_ record = {arena->newest, arena->cur, stack->run};
     size_t before = alignment > sizeof record ? alignment : sizeof record;
-    if (size > (size_t)PTRDIFF_MAX / 2)
+    if (size > NEB_SIZE_MAX_)
         return neb_no_memory_();
     neb_stack_note_high_(stack);
-    unsigned char *base = (unsigned char *)neb_engine_arena_alloc(arena, size + before, alignment, call);
+    unsigned char *base = (unsigned char *)neb_engine_arena_alloc(arena, before + (size == 0 ? 1 : size), alignment, call);
     if (base == NULL)
         return NULL;
     unsigned char *p = base + before;
     if (arena->newest != record.newest)
         stack->high = arena->data;
-    record.word |= neb_between_(neb_word_at_(p), arena->cur);
+    neb_stack_run_begin_(stack, p);
     neb_tool_own_(neb_stack_record_of_(p), sizeof record);
     *neb_stack_record_of_(p) = record;
     neb_stack_note_high_(stack);
@@ -54,18 +59,15 @@ NEB_ENGINE_ void *neb_engine_stack_push(neb_stack *stack, size_t size, size_t al
     return neb_stack_push_record_(stack, size, alignment, "neb_stack_push");
 }
 
-/* The word of the object at p in the newest segment; 0: it is not there. */
-NEB_ENGINE_ uint64_t neb_stack_word_(neb_stack *stack, void *p)
+NEB_INTERNAL_ bool neb_stack_is_first_(const neb_stack *stack, const void *p)
 {
-    neb_arena *arena = &stack->arena;
-    bool is_inside = arena->data != NULL && neb_address_(p) % 16 == 0 &&
-                     neb_between_(arena->data, p) < neb_between_(arena->data, arena->cur) && neb_between_(arena->data, p) >= 8;
-    return is_inside ? neb_word_get_(p) : 0;
+    return neb_address_(p) == (neb_address_(stack->run.first) & ~(uintptr_t)15);
 }
 
-NEB_INTERNAL_ bool neb_stack_is_top_(neb_stack *stack, void *p, uint64_t word)
+NEB_INTERNAL_ bool neb_stack_is_top_(const neb_stack *stack, const void *p)
 {
-    return word != 0 && (word & ~NEB_WORD_RECORD_) == neb_between_(neb_word_at_(p), stack->arena.cur);
+    bool is_in_run = neb_address_(p) > neb_address_(stack->run.first) || neb_stack_is_first_(stack, p);
+    return is_in_run && neb_between_(p, stack->arena.cur) == stack->run.bytes;
 }
 
 /* Takes off the object on top. */
@@ -73,10 +75,12 @@ NEB_ENGINE_ void neb_stack_drop_(neb_stack *stack, void *top)
 {
     neb_arena *arena = &stack->arena;
     unsigned char *old_cur = arena->cur;
-    uint64_t word = neb_word_get_(top);
     neb_stack_note_high_(stack);
-    if ((word & NEB_WORD_RECORD_) == 0) {
-        arena->cur = (unsigned char *)top - 8;
+    if (!neb_stack_is_first_(stack, top)) {
+        arena->cur = (unsigned char *)top;
+    } else if (top == stack->run.first) {
+        arena->cur = (unsigned char *)top - sizeof(neb_run_);
+        stack->run = *(const neb_run_ *)(const void *)arena->cur;
     } else {
         neb_tool_own_(neb_stack_record_of_(top), sizeof(neb_stack_record_));
         neb_stack_record_ record = *neb_stack_record_of_(top);
@@ -90,6 +94,7 @@ NEB_ENGINE_ void neb_stack_drop_(neb_stack *stack, void *top)
             stack->high = old_cur = record.cur;
         }
         arena->cur = record.cur;
+        stack->run = record.run;
     }
     if (neb_arena_watched_(arena) && arena->cur != old_cur) {
         if ((arena->flags & NEB_ARENA_FILL_FREE_) != 0) {
@@ -106,7 +111,7 @@ NEB_ENGINE_ void neb_stack_drop_(neb_stack *stack, void *top)
 NEB_ENGINE_ neb_mark_record_ *neb_stack_top_mark_(neb_stack *stack)
 {
     neb_mark_record_ *mark = (neb_mark_record_ *)stack->arena.last_mark;
-    return mark != NULL && neb_stack_is_top_(stack, mark, neb_word_get_(mark)) ? mark : NULL;
+    return mark != NULL && neb_stack_is_top_(stack, mark) ? mark : NULL;
 }
 
 NEB_ENGINE_ void neb_stack_drop_mark_(neb_stack *stack, neb_mark_record_ *mark)
@@ -125,8 +130,7 @@ NEB_ENGINE_ void neb_engine_stack_pop(neb_stack *stack, void *p)
                         (const void *)stack);
     if (stack->arena.cur == NULL || neb_arena_used_(&stack->arena) == 0)
         neb_misuse_("neb_stack_pop", p, "stack '%s' (%p) is empty", name, (const void *)stack);
-    uint64_t word = neb_stack_word_(stack, p);
-    if (!neb_stack_is_top_(stack, p, word))
+    if (!neb_stack_is_top_(stack, p))
         neb_misuse_("neb_stack_pop", p, "not the object on top of stack '%s' (%p), which ends at %p", name, (const void *)stack,
                     (const void *)stack->arena.cur);
     neb_stack_drop_(stack, p);
@@ -175,6 +179,7 @@ NEB_ENGINE_ void neb_engine_stack_restore(neb_stack *stack, const neb_mark *mark
     neb_stack_note_high_(stack);
     neb_segment *newest = arena->newest;
     neb_arena_return_to_(arena, mark);
+    neb_stack_run_begin_(stack, mark->record); /* which is on top */
     if (arena->newest != newest)
         stack->high = arena->cur;
 }
@@ -197,9 +202,10 @@ NEB_ENGINE_ void neb_stack_configure_(neb_stack *stack, const neb_ops *ops, cons
     neb_arena *arena = &stack->arena;
     memset(stack, 0, sizeof *stack);
     neb_arena_init_(arena, ops, NEB_KIND_STACK_, options->name);
+    stack->run.bytes = 1;
     arena->flags = (uint16_t)(arena->flags | NEB_ARENA_KEEP_ | ((options->flags & NEB_STACK_FIXED) != 0 ? NEB_ARENA_FIXED_ : 0) |
                               ((options->flags & NEB_STACK_STRICT) != 0 ? NEB_ARENA_STRICT_ : 0));
-    if (options->initial_bytes != 0 && options->initial_bytes < (size_t)PTRDIFF_MAX / 2)
+    if (options->initial_bytes != 0 && options->initial_bytes < NEB_SIZE_MAX_)
         arena->next_bytes = options->initial_bytes + sizeof(neb_segment) + 16;
     arena->limit_bytes = options->limit_bytes;
 }
@@ -231,7 +237,7 @@ NEB_ENGINE_ neb_stack *neb_engine_stack_create(const neb_stack_options *options)
         options = &neb_stack_defaults_;
     size_t usable = 0, bytes = options->initial_bytes == 0 ? (size_t)NEB_FIRST_BYTES_ : options->initial_bytes;
     bool is_callers = options->memory != NULL;
-    if (bytes > (size_t)PTRDIFF_MAX / 2)
+    if (bytes > NEB_SIZE_MAX_)
         return (neb_stack *)neb_no_memory_();
     if (options->initial_bytes != 0)
         bytes += sizeof(neb_segment) + sizeof(neb_stack) + 64;
