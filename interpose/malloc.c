@@ -27,14 +27,14 @@ __attribute__((destructor)) static void library_end(void)
 
 NEB_EXPORT void *malloc(size_t size)
 {
-    if (CALL_IS_TRACED())
+    if (ALLOC_IS_TRACED(size))
         return neb_traced_malloc(size);
     return neb_malloc(size);
 }
 
 NEB_EXPORT void free(void *p)
 {
-    if (CALL_IS_TRACED())
+    if (FREE_IS_TRACED(p))
         neb_traced_free(p);
     else
         neb_free(p);
@@ -42,7 +42,7 @@ NEB_EXPORT void free(void *p)
 
 NEB_EXPORT void cfree(void *p)
 {
-    if (CALL_IS_TRACED())
+    if (FREE_IS_TRACED(p))
         neb_traced_free(p);
     else
         neb_free(p);
@@ -50,22 +50,22 @@ NEB_EXPORT void cfree(void *p)
 
 NEB_EXPORT void *calloc(size_t count, size_t size)
 {
-    return CALL_IS_TRACED() ? neb_traced_calloc(count, size) : neb_calloc(count, size);
+    return ALLOC_IS_TRACED(count * size) ? neb_traced_calloc(count, size) : neb_calloc(count, size);
 }
 
 NEB_EXPORT void *realloc(void *p, size_t size)
 {
-    return CALL_IS_TRACED() ? neb_traced_realloc(p, size) : neb_realloc(p, size);
+    return REALLOC_IS_TRACED(p, size) ? neb_traced_realloc(p, size) : neb_realloc(p, size);
 }
 
 NEB_EXPORT void *reallocarray(void *p, size_t count, size_t size)
 {
-    return CALL_IS_TRACED() ? neb_traced_reallocarray(p, count, size) : neb_reallocarray(p, count, size);
+    return REALLOC_IS_TRACED(p, count * size) ? neb_traced_reallocarray(p, count, size) : neb_reallocarray(p, count, size);
 }
 
 NEB_INLINE void *memalign_plain(size_t alignment, size_t size)
 {
-    return CALL_IS_TRACED() ? neb_traced_memalign(alignment, size) : neb_memalign(alignment, size);
+    return ALLOC_IS_TRACED(size) ? neb_traced_memalign(alignment, size) : neb_memalign(alignment, size);
 }
 
 /* glibc rounds an odd alignment up to a power of two, and refuses only what has none. */
@@ -94,7 +94,7 @@ NEB_EXPORT int posix_memalign(void **result, size_t alignment, size_t size)
 {
     if (alignment % sizeof(void *) != 0 || !bits_is_power_of_two(alignment))
         return EINVAL;
-    if (CALL_IS_TRACED())
+    if (ALLOC_IS_TRACED(size))
         return neb_traced_posix_memalign(result, alignment, size);
     int saved = errno;
     void *block = neb_memalign(alignment, size);
@@ -127,7 +127,7 @@ NEB_EXPORT size_t malloc_usable_size(void *p)
 
 NEB_EXPORT void free_sized(void *p, size_t size)
 {
-    if (CALL_IS_TRACED())
+    if (FREE_IS_TRACED(p))
         neb_traced_free_sized(p, size, "free_sized");
     else
         neb_free_sized(p, size, "free_sized");
@@ -135,7 +135,7 @@ NEB_EXPORT void free_sized(void *p, size_t size)
 
 NEB_EXPORT void free_aligned_sized(void *p, size_t alignment, size_t size)
 {
-    if (CALL_IS_TRACED())
+    if (FREE_IS_TRACED(p))
         neb_traced_free_sized(p, size, "free_aligned_sized");
     else
         neb_free_as(p, "free_aligned_sized", FAMILY_MALLOC, size, alignment);

@@ -166,6 +166,7 @@ static bool session_start(const char *parent_file)
         answer("the file cannot be written");
         return false;
     }
+    (void)neb_os_barrier_all_init(); /* while there is one thread: with two the kernel waits for all processors, some 10 ms */
     worker_ensure(); /* before the mode is on: what starting a thread allocates is not the program's */
     mode_begin();
     return true;

@@ -14,23 +14,10 @@ static void *recorded(void *p, const struct record_call *call)
     return p;
 }
 
-static bool is_skipped(size_t size)
-{
-    return trace_mode() == NBT_MODE_SAMPLE && neb_record_skips(size);
-}
-
-static NEB_NOINLINE void *malloc_recorded(size_t size, const struct place *place)
-{
-    struct record_call call = {size, 16, *place};
-    return recorded(neb_malloc(size), &call);
-}
-
 NEB_NOINLINE void *neb_traced_malloc(size_t size)
 {
-    if (is_skipped(size))
-        return neb_malloc(size);
-    struct place place = PLACE_OF_CALLER();
-    return malloc_recorded(size, &place);
+    struct record_call call = {size, 16, PLACE_OF_CALLER()};
+    return recorded(neb_malloc(size), &call);
 }
 
 NEB_NOINLINE void *neb_traced_calloc(size_t count, size_t size)
@@ -62,8 +49,6 @@ NEB_NOINLINE int neb_traced_posix_memalign(void **result, size_t alignment, size
 
 NEB_NOINLINE void *neb_traced_new(size_t size, size_t alignment, void *(*allocate)(size_t size, size_t alignment))
 {
-    if (is_skipped(size))
-        return allocate(size, alignment);
     struct record_call call = {size, alignment, PLACE_OF_CALLER()};
     return recorded(allocate(size, alignment), &call);
 }
@@ -72,8 +57,7 @@ void neb_traced_free(void *p)
 {
     if (p == NULL)
         return;
-    if (neb_record_may_know(p))
-        neb_record_free(p);
+    neb_record_free(p);
     neb_free(p);
 }
 
@@ -81,8 +65,7 @@ void neb_traced_free_sized(void *p, size_t size, const char *call)
 {
     if (p == NULL)
         return;
-    if (neb_record_may_know(p))
-        neb_record_free(p);
+    neb_record_free(p);
     neb_free_sized(p, size, call);
 }
 

@@ -12,6 +12,10 @@
 /* One predictable branch; none where the policy does not trace: a macro, since a compiler that does not optimise drops
  * only what stands behind the constant itself. */
 #define CALL_IS_TRACED() (POLICY_TRACE && trace_is_on())
+/* In mode sample most calls need nothing but a countdown, or a look into a table that stays in the cache. */
+#define ALLOC_IS_TRACED(size) (CALL_IS_TRACED() && !trace_skips(size))
+#define FREE_IS_TRACED(p) (CALL_IS_TRACED() && trace_may_know(p))
+#define REALLOC_IS_TRACED(p, size) (CALL_IS_TRACED() && (trace_may_know(p) || !trace_skips(size)))
 
 void *neb_traced_malloc(size_t size);
 void *neb_traced_calloc(size_t count, size_t size);

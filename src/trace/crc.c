@@ -1,4 +1,5 @@
-/* crc.c - see crc.h. The tables are made at the first use: two threads at once write the same values. */
+/* crc.c - see crc.h. Processors have an instruction for it, ten times as fast as tables. The tables are made at the first
+ * use: two threads at once write the same values. */
 #include "trace/crc.h"
 
 #include <stdatomic.h>
@@ -36,10 +37,8 @@ static uint32_t crc_word(uint32_t crc, uint64_t word)
            entry(2, high >> 8) ^ entry(1, high >> 16) ^ entry(0, high >> 24);
 }
 
-uint32_t neb_crc32c(const void *bytes, size_t count)
+static uint32_t crc_by_table(uint32_t crc, const unsigned char *at, size_t count)
 {
-    const unsigned char *at = bytes;
-    uint32_t crc = ~0u;
     if (!atomic_load_explicit(&is_made, memory_order_acquire))
         table_make();
     for (; count >= 8; count -= 8, at += 8) {
@@ -49,5 +48,40 @@ uint32_t neb_crc32c(const void *bytes, size_t count)
     }
     for (; count > 0; count--, at++)
         crc = crc >> 8 ^ entry(0, crc ^ *at);
-    return ~crc;
+    return crc;
+}
+
+#if defined(__x86_64__)
+static bool has_instruction(void)
+{
+    return __builtin_cpu_supports("sse4.2");
+}
+
+__attribute__((target("sse4.2"))) static uint32_t crc_by_instruction(uint32_t crc, const unsigned char *at, size_t count)
+{
+    uint64_t sum = crc;
+    for (; count >= 8; count -= 8, at += 8) {
+        uint64_t word;
+        memcpy(&word, at, 8);
+        sum = __builtin_ia32_crc32di(sum, word);
+    }
+    for (; count > 0; count--, at++)
+        sum = __builtin_ia32_crc32qi((uint32_t)sum, *at);
+    return (uint32_t)sum;
+}
+#else
+static bool has_instruction(void)
+{
+    return false;
+}
+
+static uint32_t crc_by_instruction(uint32_t crc, const unsigned char *at, size_t count)
+{
+    return crc_by_table(crc, at, count);
+}
+#endif
+
+uint32_t neb_crc32c(const void *bytes, size_t count)
+{
+    return ~(has_instruction() ? crc_by_instruction(~0u, bytes, count) : crc_by_table(~0u, bytes, count));
 }

@@ -10,13 +10,13 @@
 #include "os/thread.h"
 #include "os/worker.h"
 #include "trace/output.h"
-#include "trace/sample.h"
 #include "trace/state.h"
 #include "trace/varint.h"
 #include <string.h>
 
 enum { SHARED_ID = 0, EVENT_BYTES_MAX = 6 * VARINT_BYTES_MAX, WAIT_MS_MAX = 1000 };
 
+_Thread_local uint64_t neb_until_sample __attribute__((tls_model("initial-exec")));
 static _Thread_local struct lane *own __attribute__((tls_model("initial-exec")));
 
 static struct lane shared_lane = {.id = SHARED_ID, .is_shared = 1};
@@ -122,7 +122,6 @@ static NEB_COLD bool lane_begin(struct lane *lane)
     atomic_store_explicit(&lane->number, 0, memory_order_relaxed);
     lane->until_pulse = PULSE_EVENTS;
     lane->random = neb_clock_ns() ^ (uint64_t)lane->id << 48;
-    lane->until_sample = neb_sample_distance(&lane->random, atomic_load_explicit(&state()->sample_bytes, memory_order_relaxed));
     lane->epoch = atomic_load_explicit(&state()->epoch, memory_order_relaxed);
     lane->time_ns = now_ns();
     lane->dropped_told = 0;
@@ -463,7 +462,6 @@ bool neb_lanes_mark(const char *text)
 
 void neb_lanes_begin(void)
 {
-    (void)neb_os_barrier_all_init();
     threads.chunk = marks.chunk = NULL;
     begun_count = 0;
     atomic_store_explicit(&state()->is_shared, 0, memory_order_relaxed); /* the mode publishes it: T1 */

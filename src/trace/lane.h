@@ -32,7 +32,6 @@ struct lane {
     uint8_t is_shared;
     _Atomic uint64_t number; /* allocations so far, in this session; written by the lane, read by any */
     uint32_t until_pulse;
-    int64_t until_sample; /* bytes */
     uint64_t random;
     struct lane *next;    /* all of them, or those that wait for a thread */
     struct lane *next_unused;

@@ -35,35 +35,23 @@ static uint64_t weight_of(size_t size)
     return neb_sample_weight(size, atomic_load_explicit(&state()->sample_bytes, memory_order_relaxed));
 }
 
-/* Mode sample: how many sampled blocks have addresses that fall into each slot. Nearly all frees see a 0 here, in a table
- * that stays in the cache, and look no further. A slot that is full stays so. */
-enum { FILTER_SLOTS = 1 << 15, FILTER_FULL = UINT8_MAX };
-static _Atomic uint8_t filter[FILTER_SLOTS];
-
-static _Atomic uint8_t *filter_slot(const void *p)
-{
-    return &filter[(ptr_address(p) >> 4) * UINT64_C(0x9E3779B97F4A7C15) >> (64 - 15)];
-}
-
 static void filter_change(const void *p, int change)
 {
-    _Atomic uint8_t *slot = filter_slot(p);
+    if (NEB_LIKELY(trace_mode() != NBT_MODE_SAMPLE))
+        return;
+    _Atomic uint8_t *slot = trace_filter_slot(p);
     uint8_t now = atomic_load_explicit(slot, memory_order_relaxed);
     /* Relaxed: whoever frees the block learned of it from whoever allocated it. */
-    while (trace_mode() == NBT_MODE_SAMPLE && now != FILTER_FULL && (change > 0 || now > 0) &&
+    while (now != FILTER_FULL && (change > 0 || now > 0) &&
            !atomic_compare_exchange_weak_explicit(slot, &now, (uint8_t)(now + change), memory_order_relaxed, memory_order_relaxed))
         continue;
 }
 
-bool neb_record_may_know(const void *p)
-{
-    return trace_mode() != NBT_MODE_SAMPLE || atomic_load_explicit(filter_slot(p), memory_order_relaxed) != 0;
-}
-
 void neb_record_begin(void)
 {
-    for (unsigned i = 0; i < FILTER_SLOTS; i++)
-        atomic_store_explicit(&filter[i], 0, memory_order_relaxed); /* the mode publishes it: T1 */
+    for (unsigned i = 0; i < 1u << FILTER_BITS; i++)
+        if (atomic_load_explicit(&state()->filter[i], memory_order_relaxed) != 0) /* mostly it is zero, and stays untouched */
+            atomic_store_explicit(&state()->filter[i], 0, memory_order_relaxed); /* the mode publishes it: T1 */
 }
 
 /* ---- the end of a block ------------------------------------------------------------------------------------------------- */
@@ -95,15 +83,21 @@ static void end_record(struct lane *lane, const struct block_birth *birth)
 
 /* ---- the beginning of one -------------------------------------------------------------------------------------------------- */
 
+static uint64_t distance_draw(struct lane *lane)
+{
+    return (uint64_t)neb_sample_distance(&lane->random, atomic_load_explicit(&state()->sample_bytes, memory_order_relaxed));
+}
+
 /* In mode sample, whether the next sample lies in this block. */
 static bool is_wanted(struct lane *lane, size_t size)
 {
     if (NEB_LIKELY(trace_mode() != NBT_MODE_SAMPLE))
         return true;
-    lane->until_sample -= size == 0 ? 1 : (int64_t)size;
-    if (NEB_LIKELY(lane->until_sample > 0))
+    if (neb_until_sample == 0)
+        neb_until_sample = distance_draw(lane);
+    if (trace_skips(size))
         return false;
-    lane->until_sample = neb_sample_distance(&lane->random, atomic_load_explicit(&state()->sample_bytes, memory_order_relaxed));
+    neb_until_sample = distance_draw(lane);
     return true;
 }
 
@@ -161,17 +155,6 @@ static void begin_record(struct lane *lane, void *p, const struct record_call *c
     }
     count(&lane->counts.allocs, 1);
     count(&lane->counts.alloc_bytes, call->size);
-}
-
-/* Without entering the lane: a signal that comes in between may cost a sample's distance some bytes, no more. */
-bool neb_record_skips(size_t size)
-{
-    struct lane *lane = neb_lane_mine();
-    if (lane == NULL || lane->session != atomic_load_explicit(&state()->session, memory_order_relaxed) ||
-        lane->until_sample <= 0 || (uint64_t)lane->until_sample <= size)
-        return false;
-    lane->until_sample -= size == 0 ? 1 : (int64_t)size;
-    return true;
 }
 
 void neb_record_alloc(void *p, const struct record_call *call)

@@ -17,13 +17,9 @@ struct record_call {
     struct place place;
 };
 
-/* In mode sample: whether the next sample lies behind this allocation, of which nothing then needs to be told. */
-bool neb_record_skips(size_t size);
 void neb_record_alloc(void *p, const struct record_call *call);
 /* Before the mode is published. */
 void neb_record_begin(void);
-/* Whether the block can have a record at all; in mode sample few have. */
-bool neb_record_may_know(const void *p);
 void neb_record_failed(const struct record_call *call);
 void neb_record_free(void *p);
 

@@ -15,31 +15,31 @@
 enum {
     CHUNK_SITES = (SITES_CHUNK_BYTES - sizeof(struct nbt_chunk)) / sizeof(struct nbt_site),
     CHUNKS_MAX = SITES_MAX / CHUNK_SITES,
-    SITES_BOUND = CHUNKS_MAX * CHUNK_SITES,
+    SLOT_BITS = 7,
     WEIGHT_ONE = 256
 };
+_Static_assert(CHUNK_SITES < 1 << SLOT_BITS, "a number has its chunk's index, and its place there from 1 on: 0 is none");
+_Static_assert(CHUNKS_MAX << SLOT_BITS <= 1 << 24, "a block's record has 24 bits for its site");
 
 static struct nbt_chunk *_Atomic chunks[CHUNKS_MAX];
-static uint32_t site_count; /* LOCK_TRACE_LANES; the last number given: they begin with 1 */
+static uint32_t site_count; /* LOCK_TRACE_LANES */
 static bool is_full;
 
 static struct nbt_site *site_at(uint32_t number)
 {
-    struct nbt_chunk *chunk = atomic_load_explicit(&chunks[(number - 1) / CHUNK_SITES], memory_order_acquire); /* S1 */
+    struct nbt_chunk *chunk = atomic_load_explicit(&chunks[number >> SLOT_BITS], memory_order_acquire); /* S1 */
     if (NEB_UNLIKELY(chunk == NULL)) /* the number is of a file before this one */
         return NULL;
-    struct nbt_site *sites = (struct nbt_site *)(void *)neb_output_payload(chunk);
-    return &sites[(number - 1) % CHUNK_SITES];
+    return (struct nbt_site *)(void *)ptr_add(chunk, sizeof *chunk) + (number % (1 << SLOT_BITS) - 1);
 }
 
-static bool chunk_ensure(uint32_t number)
+static bool chunk_ensure(uint32_t index)
 {
-    uint32_t index = (number - 1) / CHUNK_SITES;
     if (index >= CHUNKS_MAX)
         return false;
     struct nbt_chunk *chunk = atomic_load_explicit(&chunks[index], memory_order_relaxed); /* lock held */
     if (chunk == NULL)
-        chunk = neb_output_begin(NBT_SITES, SITES_CHUNK_BYTES, 0, number - 1, 0);
+        chunk = neb_output_begin(NBT_SITES, SITES_CHUNK_BYTES, 0, (uint64_t)index * CHUNK_SITES, 0);
     atomic_store_explicit(&chunks[index], chunk, memory_order_release); /* S1 */
     return chunk != NULL;
 }
@@ -47,17 +47,17 @@ static bool chunk_ensure(uint32_t number)
 /* The number of the node's new site; 0: there is no room. LOCK_TRACE_LANES is held. */
 static uint32_t site_make(uint32_t node)
 {
-    uint32_t number = site_count + 1;
-    if (!chunk_ensure(number)) {
+    uint32_t index = site_count / CHUNK_SITES, place = site_count % CHUNK_SITES;
+    if (!chunk_ensure(index)) {
         if (!is_full && neb_output_error() == 0)
             neb_os_complain("more call stacks allocate than there is room for: new ones are counted as 'other' from now on");
         is_full = true;
         return 0;
     }
-    struct nbt_chunk *chunk = atomic_load_explicit(&chunks[(number - 1) / CHUNK_SITES], memory_order_relaxed); /* lock held */
+    uint32_t number = index << SLOT_BITS | (place + 1);
     site_at(number)->stack = node;
-    neb_output_commit(chunk, ((number - 1) % CHUNK_SITES + 1) * sizeof(struct nbt_site));
-    site_count = number;
+    neb_output_commit(atomic_load_explicit(&chunks[index], memory_order_relaxed), (place + 1) * sizeof(struct nbt_site)); /* lock held */
+    site_count++;
     neb_depot_set_site(node, number);
     return number;
 }
@@ -88,7 +88,7 @@ uint32_t neb_site_of(uint32_t node, uint32_t *note)
 
 struct nbt_site *neb_site_numbered(uint32_t number)
 {
-    return NEB_LIKELY(number - 1 < SITES_BOUND) ? site_at(number) : NULL;
+    return NEB_LIKELY(number - 1 < (CHUNKS_MAX << SLOT_BITS) - 1) ? site_at(number) : NULL;
 }
 
 /* ---- one change ---------------------------------------------------------------------------------------------------------- */

@@ -8,11 +8,13 @@
 #define NEB_TRACE_STATE_H
 
 #include "base/attr.h"
+#include "base/ptr.h"
 #include "trace/format.h"
 #include <stdatomic.h>
 #include <stdbool.h>
 
-enum { STATE_BYTES = 65536 }; /* the largest page size: the kernel wipes whole pages */
+enum { STATE_BYTES = 65536, /* the largest page size: the kernel wipes whole pages */
+       FILTER_BITS = 15, FILTER_FULL = UINT8_MAX };
 
 struct trace_state {
     _Atomic uint32_t mode;      /* enum nbt_mode */
@@ -26,6 +28,9 @@ struct trace_state {
     _Atomic uint64_t generation; /* of libraries: what was learned about addresses before it changed is not believed */
     NEB_ALIGNED(64) _Atomic uint64_t live_bytes, live_blocks, peak_bytes, peak_number, peak_ns; /* modes sample and profile */
     NEB_ALIGNED(64) _Atomic uint64_t untracked_frees;
+    /* Mode sample: how many sampled blocks have addresses that fall into each slot. Nearly all frees see a 0 there, and look
+     * no further. A slot that is full stays so. */
+    NEB_ALIGNED(64) _Atomic uint8_t filter[1 << FILTER_BITS];
 };
 
 union trace_page {
@@ -35,6 +40,10 @@ union trace_page {
 
 extern union trace_page neb_trace_page;
 
+/* Mode sample: bytes that the thread will allocate before its next sample; 0: not drawn yet. What is left of one when a
+ * session ends serves the next one: the process has no memory. */
+extern _Thread_local uint64_t neb_until_sample __attribute__((tls_model("initial-exec")));
+
 NEB_INLINE uint32_t trace_mode(void)
 {
     return atomic_load_explicit(&neb_trace_page.state.mode, memory_order_relaxed); /* whoever goes on acquires it: T1 */
@@ -43,6 +52,28 @@ NEB_INLINE uint32_t trace_mode(void)
 NEB_INLINE bool trace_is_on(void)
 {
     return NEB_UNLIKELY(trace_mode() != NBT_MODE_OFF);
+}
+
+/* Mode sample: whether the next sample lies behind this allocation, of which nothing then needs to be told: neither the
+ * lane is entered nor a function called. A signal that comes in between may cost a sample's distance some bytes, no more. */
+NEB_INLINE bool trace_skips(size_t size)
+{
+    size_t bytes = size + (size == 0);
+    if (trace_mode() != NBT_MODE_SAMPLE || neb_until_sample <= bytes)
+        return false;
+    neb_until_sample -= bytes;
+    return true;
+}
+
+NEB_INLINE _Atomic uint8_t *trace_filter_slot(const void *p)
+{
+    return &neb_trace_page.state.filter[(ptr_address(p) >> 4) * UINT64_C(0x9E3779B97F4A7C15) >> (64 - FILTER_BITS)];
+}
+
+/* Whether the block can have a record at all; in mode sample few have. */
+NEB_INLINE bool trace_may_know(const void *p)
+{
+    return trace_mode() != NBT_MODE_SAMPLE || atomic_load_explicit(trace_filter_slot(p), memory_order_relaxed) != 0;
 }
 
 #endif
