@@ -52,7 +52,7 @@ uint32_t neb_thread_number_id(uint16_t number)
 
 static uint32_t stack_here(void)
 {
-    return check_has(CHECK_ORIGIN) ? neb_stack_number(neb_check.stack_depth) : 0;
+    return POLICY_ORIGIN && check_has(CHECK_ORIGIN) ? neb_stack_number(neb_check.stack_depth) : 0;
 }
 
 /* ---- records ------------------------------------------------------------------------------------------------------------- */
@@ -400,6 +400,8 @@ void neb_check_enable(const struct check_options *options)
 {
     neb_canary_init(options->random_canaries);
     neb_quarantine_init(options->quarantine_bytes);
+    if (POLICY_ORIGIN)
+        neb_stack_enable();
     neb_records_enable();
     neb_check = *options;
     if (check_has(CHECK_QUARANTINE))

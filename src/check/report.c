@@ -11,6 +11,7 @@
 #include "os/env.h"
 #include "os/filter.h"
 #include "os/inspect.h"
+#include "policy/policy.h"
 #include "os/symbol.h"
 #include "os/thread.h"
 #include "policy/policy.h"
@@ -305,7 +306,7 @@ static void report_begin(struct report *report, const char *kind, const struct c
     report->line = neb_text_in(report->buffer, sizeof report->buffer);
     report->focus = focus;
     report->cell = cell != NULL && cell->record != NULL ? cell : NULL;
-    report->count = neb_stack_capture(report->pcs, (int)(sizeof report->pcs / sizeof report->pcs[0]));
+    report->count = POLICY_ORIGIN ? neb_stack_capture(report->pcs, (int)(sizeof report->pcs / sizeof report->pcs[0])) : 0;
 }
 
 /* False: this thread is reporting already; what it reports in turn gets one line. */

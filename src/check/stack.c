@@ -1,103 +1,131 @@
-/* stack.c - see stack.h: the compiler's own unwinder, linked statically, so that none of its names is exported.
- *
- * Only the checked policy has it: the release library looks for no stacks. It reads .eh_frame, which every program and
- * library on these systems has, and finds it without a lock (_dl_find_object, glibc 2.35). About 200 ns a frame. */
+/* stack.c - see stack.h. */
 #include "check/stack.h"
 
 #include "base/attr.h"
-#include "base/ptr.h"
 #include "check/stacks.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
-#include "policy/policy.h"
+#include "os/process.h"
+#include "unwind/step.h"
 #include <stdatomic.h>
 #include <string.h>
-#include <unwind.h>
 
 enum {
-    OWN_FRAMES = 6,      /* of this library, which come first; report.c leaves them out */
-    KNOWN_FRAMES = 24,   /* a deeper stack is not remembered */
-    KNOWN_ORDER = 15,    /* 32 KiB for each thread */
-    KNOWN_COUNT = (1 << KNOWN_ORDER) / 512
+    OWN_FRAMES = 6,    /* of this library, which come first; report.c leaves them out */
+    KNOWN_ORDER = 16,  /* 64 KiB for each thread, touched as they are used */
+    KNOWN_SETS = 64,
+    KNOWN_WAYS = 2,    /* stacks with the same innermost frame: loops that call from several places alternate */
+    CHECKS_MAX = 40    /* a stack with more is not remembered */
+};
+
+/* Everything that was read on the way along a stack: words, as distances from the innermost frame. */
+struct checks {
+    uintptr_t value[CHECKS_MAX];
+    uint32_t distance[CHECKS_MAX];
+};
+
+struct tag {
+    uintptr_t frame; /* address of the innermost one */
+    uint32_t number, check_count; /* number 0: empty */
 };
 
 struct known {
-    uintptr_t frame; /* address of the innermost one */
-    uint32_t number, count;
-    uint32_t distance[KNOWN_FRAMES]; /* of each return address from there */
-    uintptr_t pc[KNOWN_FRAMES];
+    unsigned victim; /* the way that makes room for the next stack */
+    struct reach reach;
+    struct tag tag[KNOWN_SETS][KNOWN_WAYS];
+    struct checks checks[KNOWN_SETS][KNOWN_WAYS]; /* of an empty tag: never written */
 };
-_Static_assert(sizeof(struct known) <= 512, "they fill a metadata array");
+_Static_assert(sizeof(struct known) <= 1 << KNOWN_ORDER, "what is remembered is one array of metadata");
 
-struct capture {
-    uintptr_t *pcs;
-    int count, max;
-    unsigned char *frame; /* NULL: nothing is to be remembered */
-    struct known *known;
-};
-
-/* On x86-64 a frame's return address lies right below where its caller's stack pointer was. What is not found there is not
- * remembered. */
-static void slot_note(struct capture *capture, uintptr_t cfa, uintptr_t pc)
+void neb_stack_enable(void)
 {
-    size_t distance = cfa - sizeof pc - ptr_address(capture->frame);
-    uintptr_t there;
-    if (capture->count >= KNOWN_FRAMES || distance > UINT32_MAX) {
-        capture->frame = NULL;
-        return;
-    }
-    memcpy(&there, ptr_add(capture->frame, distance), sizeof there);
-    if (there != pc)
-        capture->frame = NULL;
-    capture->known->distance[capture->count] = (uint32_t)distance;
-}
-
-static _Unwind_Reason_Code frame_add(struct _Unwind_Context *context, void *argument)
-{
-    struct capture *capture = argument;
-    uintptr_t pc = _Unwind_GetIP(context);
-    if (pc == 0 || capture->count >= capture->max)
-        return _URC_END_OF_STACK;
-    if (capture->frame != NULL && capture->count > 0) /* the first is this file's own */
-        slot_note(capture, _Unwind_GetCFA(context), pc);
-    capture->pcs[capture->count++] = pc;
-    return _URC_NO_REASON;
+    (void)neb_os_modules_init(); /* refused by an old libc: a stack is its innermost frame */
 }
 
 NEB_NOINLINE int neb_stack_capture(uintptr_t *pcs, int max)
 {
-    struct capture capture = {pcs, 0, max, NULL, NULL};
-    if (POLICY_ORIGIN && max > 0)
-        (void)_Unwind_Backtrace(frame_add, &capture);
-    return capture.count;
+    struct place place = PLACE_OF_CALLER();
+    struct reach reach = {0, 0};
+    return max > 0 ? (int)neb_step_walk(&reach, &place, pcs, (unsigned)max) : 0;
+}
+
+/* ---- the walk that is remembered -------------------------------------------------------------------------------------------- */
+
+struct walk {
+    struct place here;
+    bool is_exact;
+    const unsigned char *frame;   /* distances count from here */
+    const unsigned char *fp_slot; /* where fp came from; NULL: it is among the checks */
+    struct checks *checks;
+    unsigned check_count; /* more than CHECKS_MAX: not to be remembered */
+};
+
+static void check_add(struct walk *walk, const unsigned char *slot, uintptr_t value)
+{
+    uintptr_t distance = ptr_address(slot) - ptr_address(walk->frame);
+    if (walk->check_count >= CHECKS_MAX || distance > UINT32_MAX) {
+        walk->check_count = CHECKS_MAX + 1;
+        return;
+    }
+    walk->checks->distance[walk->check_count] = (uint32_t)distance;
+    walk->checks->value[walk->check_count++] = value;
+}
+
+/* fp matters only where a frame is based on it: elsewhere it is a register like others, whose value is never the same. */
+static bool walk_step(struct walk *walk, struct reach *reach)
+{
+    struct step step;
+    uintptr_t fp = walk->here.fp;
+    bool goes_on = neb_step_out(reach, &walk->here, &walk->is_exact, &step);
+    if (step.used_fp && walk->fp_slot != NULL) {
+        check_add(walk, walk->fp_slot, fp);
+        walk->fp_slot = NULL;
+    }
+    for (unsigned i = 0; i < step.count; i++)
+        check_add(walk, step.slot[i], step.value[i]);
+    if (step.fp_slot != NULL)
+        walk->fp_slot = step.fp_slot;
+    if (step.failed)
+        walk->check_count = CHECKS_MAX + 1;
+    return goes_on;
+}
+
+static unsigned walk_all(struct walk *walk, struct reach *reach, uintptr_t *pcs, unsigned max)
+{
+    unsigned count = 0;
+    neb_reach_move(reach, walk->here.stack);
+    do
+        pcs[count++] = walk->here.pc;
+    while (count < max && walk_step(walk, reach));
+    return count;
 }
 
 /* ---- what is remembered ---------------------------------------------------------------------------------------------------- */
 
-static struct known *known_find(uintptr_t frame)
+static struct known *known_of_thread(void)
 {
     struct tls *tls = &neb_tls;
     if (tls->state != THREAD_HAS_HEAP || tls->heap->known_are_busy)
         return NULL;
-    if (tls->heap->known_stacks == NULL) {
-        void *memory = neb_meta_array_take(KNOWN_ORDER);
-        if (memory == NULL)
+    if (NEB_UNLIKELY(tls->heap->known_stacks == NULL)) {
+        struct known *made = neb_meta_array_take(KNOWN_ORDER);
+        if (made == NULL)
             return NULL;
-        memset(memory, 0, (size_t)1 << KNOWN_ORDER);
-        tls->heap->known_stacks = memory;
+        memset(made, 0, offsetof(struct known, checks));
+        tls->heap->known_stacks = made;
     }
-    struct known *all = tls->heap->known_stacks;
-    return &all[(frame >> 4) * UINT64_C(0x9E3779B97F4A7C15) >> 32 & (KNOWN_COUNT - 1)];
+    return tls->heap->known_stacks;
 }
 
-static bool known_holds(const struct known *known, unsigned char *frame)
+/* A slot is there if those before it are the same: it is read only then. */
+static bool known_holds(const struct tag *tag, const struct checks *checks, const unsigned char *frame)
 {
-    if (known->frame != ptr_address(frame) || known->number == 0)
+    if (tag->frame != ptr_address(frame) || tag->number == 0)
         return false;
-    for (uint32_t i = 1; i < known->count; i++) {
-        uintptr_t pc;
-        memcpy(&pc, ptr_add(frame, known->distance[i]), sizeof pc);
-        if (pc != known->pc[i])
+    for (uint32_t i = 0; i < tag->check_count; i++) {
+        uintptr_t value;
+        memcpy(&value, frame + checks->distance[i], sizeof value);
+        if (value != checks->value[i])
             return false;
     }
     return true;
@@ -110,30 +138,42 @@ static void known_set_busy(bool busy)
     atomic_signal_fence(memory_order_seq_cst);
 }
 
+static NEB_NOINLINE uint32_t number_slow(struct known *known, unsigned set, unsigned way, const unsigned char *frame, struct place place,
+                                         unsigned depth)
+{
+    uintptr_t pcs[STACK_DEPTH_MAX + OWN_FRAMES];
+    struct tag *tag = &known->tag[set][way];
+    struct walk walk = {place, false, frame, frame, &known->checks[set][way], 0};
+    known_set_busy(true);
+    tag->number = 0;
+    unsigned count = walk_all(&walk, &known->reach, pcs, depth + OWN_FRAMES);
+    uint32_t number = neb_stacks_put(pcs, (int)count);
+    if (walk.check_count <= CHECKS_MAX)
+        *tag = (struct tag){ptr_address(frame), number, walk.check_count};
+    known_set_busy(false);
+    return number;
+}
+
+static NEB_NOINLINE uint32_t number_unknown(const struct place *place, unsigned depth)
+{
+    uintptr_t pcs[STACK_DEPTH_MAX + OWN_FRAMES];
+    struct reach reach = {0, 0};
+    return neb_stacks_put(pcs, (int)neb_step_walk(&reach, place, pcs, depth + OWN_FRAMES));
+}
+
 /* A signal handler that interrupts the making of an entry does without. */
 NEB_NOINLINE uint32_t neb_stack_number(unsigned depth)
 {
-    unsigned char *frame = __builtin_frame_address(0);
-    uintptr_t pcs[STACK_DEPTH_MAX + OWN_FRAMES];
-    if (!POLICY_ORIGIN || depth == 0)
+    if (depth == 0)
         return 0;
-    struct known *known = known_find(ptr_address(frame));
-    if (known != NULL && known_holds(known, frame))
-        return known->number;
-    struct capture capture = {pcs, 0, (int)depth + OWN_FRAMES, known == NULL ? NULL : frame, known};
-    if (known != NULL)
-        known_set_busy(true);
-    (void)_Unwind_Backtrace(frame_add, &capture);
-    uint32_t number = neb_stacks_put(pcs, capture.count);
-    if (known != NULL)
-        known->number = 0;
-    if (known != NULL && capture.frame != NULL && capture.count > 1) {
-        memcpy(known->pc, pcs, (size_t)capture.count * sizeof *pcs);
-        known->frame = ptr_address(frame);
-        known->count = (uint32_t)capture.count;
-        known->number = number;
-    }
-    if (known != NULL)
-        known_set_busy(false);
-    return number;
+    const unsigned char *frame = __builtin_frame_address(0);
+    struct place place = PLACE_OF_CALLER();
+    struct known *known = known_of_thread();
+    if (known == NULL)
+        return number_unknown(&place, depth);
+    unsigned set = (ptr_address(frame) >> 4) * UINT64_C(0x9E3779B97F4A7C15) >> 32 & (KNOWN_SETS - 1);
+    for (unsigned way = 0; way < KNOWN_WAYS; way++)
+        if (known_holds(&known->tag[set][way], &known->checks[set][way], frame))
+            return known->tag[set][way].number;
+    return number_slow(known, set, known->victim++ % KNOWN_WAYS, frame, place, depth);
 }

@@ -17,7 +17,7 @@
 #include "trace/lane.h"
 #include "trace/output.h"
 #include "trace/record.h"
-#include "trace/rule.h"
+#include "unwind/rule.h"
 #include "trace/site.h"
 #include "trace/state.h"
 #include <string.h>

@@ -1,15 +1,14 @@
 /* capture.c - see capture.h. */
 #include "trace/capture.h"
 
+#include "base/attr.h"
+#include "base/ptr.h"
 #include "heap/meta.h"
-#include "os/process.h"
-#include "os/vm.h"
 #include "trace/depot.h"
-#include "trace/rule.h"
 #include "trace/state.h"
 #include <string.h>
 
-enum { CHECKS_MAX = 2 * STACK_FRAMES_MAX, STACK_ORDER = 13, REACH_DOWN_BYTES = 1 << 18 };
+enum { CHECKS_MAX = 2 * STACK_FRAMES_MAX, STACK_ORDER = 13 };
 /* Of fp: not looked at; it was the first frame's; else the check that compares the slot it came from. */
 enum { FP_UNUSED = 0xffff, FP_FIRST = 0xfffe };
 
@@ -36,191 +35,6 @@ struct stack {
 };
 _Static_assert(sizeof(struct stack) <= 1 << STACK_ORDER, "a stack is one array of metadata");
 _Static_assert((unsigned)CHECKS_MAX < (unsigned)FP_FIRST && CHECKS_MAX < 1 << 15, "a check's number fits");
-
-/* ---- reading the stack --------------------------------------------------------------------------------------------- */
-
-struct reach {
-    uintptr_t low, high;
-};
-
-/* Widens the window so that it has the address; false: it is not readable. */
-static NEB_COLD bool reach_extend(struct reach *reach, const unsigned char *at)
-{
-    size_t page = neb_vm_page_size();
-    uintptr_t start = ptr_address(at) & ~(uintptr_t)(page - 1);
-    if (!neb_os_can_read(at))
-        return false;
-    if (start == reach->high) {
-        reach->high += page;
-    } else if (start + page == reach->low) {
-        reach->low = start;
-    } else {
-        reach->low = start;
-        reach->high = start + page;
-    }
-    return true;
-}
-
-static bool word_read(struct reach *reach, const unsigned char *at, uintptr_t *value)
-{
-    uintptr_t address = ptr_address(at);
-    if (NEB_UNLIKELY(address % sizeof(uintptr_t) != 0))
-        return false;
-    if (NEB_UNLIKELY(address < reach->low || address >= reach->high) && !reach_extend(reach, at))
-        return false;
-    memcpy(value, at, sizeof *value);
-    return true;
-}
-
-/* The thread stands at sp: its page is readable. The window of an older, deeper or unrelated stack is given up. */
-static void reach_move(struct reach *reach, const unsigned char *stack)
-{
-    uintptr_t sp = ptr_address(stack);
-    size_t page = neb_vm_page_size();
-    if (NEB_LIKELY(sp >= reach->low && sp < reach->high))
-        return;
-    if (sp < reach->low && reach->low - sp < REACH_DOWN_BYTES)
-        while (reach->low > sp && reach_extend(reach, stack + (reach->low - sp - sizeof(uintptr_t)) / sizeof(uintptr_t) * sizeof(uintptr_t)))
-            continue;
-    if (sp >= reach->low && sp < reach->high)
-        return;
-    reach->low = sp & ~(uintptr_t)(page - 1);
-    reach->high = reach->low + page;
-}
-
-/* ---- one step ---------------------------------------------------------------------------------------------------------- */
-
-/* What a step read: the words that decided where the caller is, in order, and where its fp came from. */
-struct step {
-    const unsigned char *slot[2];
-    uintptr_t value[2];
-    unsigned count;
-    bool used_fp;                 /* the frame's fp was among what decided */
-    bool failed;                  /* something could not be read */
-    const unsigned char *fp_slot; /* NULL: fp is the same */
-};
-
-static bool step_read(struct reach *reach, struct step *step, const unsigned char *slot, uintptr_t *value)
-{
-    if (!word_read(reach, slot, value)) {
-        step->failed = true;
-        return false;
-    }
-    step->slot[step->count] = slot;
-    step->value[step->count++] = *value;
-    return true;
-}
-
-static bool step_read_fp(struct reach *reach, struct step *step, const unsigned char *slot, uintptr_t *value)
-{
-    step->fp_slot = slot;
-    step->failed |= !word_read(reach, slot, value);
-    return !step->failed;
-}
-
-static const unsigned char *at_address(const struct place *place, uintptr_t address)
-{
-    return place->stack + (ptrdiff_t)(address - place->sp);
-}
-
-static bool step_signal(struct reach *reach, struct place *place, struct step *step)
-{
-    uintptr_t pc, sp, fp;
-    if (!step_read(reach, step, place->stack + SIGNAL_PC, &pc) || !step_read(reach, step, place->stack + SIGNAL_SP, &sp) ||
-        !step_read_fp(reach, step, place->stack + SIGNAL_FP, &fp))
-        return false;
-    *place = (struct place){pc, sp, fp, at_address(place, sp)};
-    return pc != 0;
-}
-
-static bool cfa_find(struct reach *reach, const struct place *place, struct rule rule, struct step *step, uintptr_t *cfa)
-{
-    uintptr_t offset = (uintptr_t)(intptr_t)rule.cfa;
-    switch (rule_kind(rule)) {
-    case RULE_SP:
-        *cfa = place->sp + offset;
-        return true;
-    case RULE_FP:
-        step->used_fp = true;
-        *cfa = place->fp + offset;
-        return true;
-    case RULE_AT_FP:
-        step->used_fp = true;
-        return step_read(reach, step, at_address(place, place->fp + offset), cfa);
-    case RULE_AT_SP:
-        return step_read(reach, step, at_address(place, place->sp + offset), cfa);
-    default:
-        return false;
-    }
-}
-
-static bool fp_find(struct reach *reach, struct place *place, struct rule rule, uintptr_t cfa, struct step *step)
-{
-    uintptr_t distance = (uintptr_t)((intptr_t)rule.fp * 8);
-    switch (rule_fp(rule)) {
-    case RULE_FP_SAME:
-        return true;
-    case RULE_FP_AT_CFA:
-        return step_read_fp(reach, step, at_address(place, cfa + distance), &place->fp);
-    case RULE_FP_AT_FP:
-        step->used_fp = true;
-        return step_read_fp(reach, step, at_address(place, place->fp + distance), &place->fp);
-    default: /* lost: whoever bases a frame on it gets nowhere */
-        place->fp = 0;
-        return true;
-    }
-}
-
-/* The address without the signature that aarch64 may have put into its upper bits. */
-static uintptr_t unsigned_address(uintptr_t pc)
-{
-#if defined(__aarch64__)
-    return pc & (((uintptr_t)1 << 48) - 1);
-#else
-    return pc;
-#endif
-}
-
-/* From a frame to its caller's; false: the stack ends. is_exact: of the frame, then of the caller's. Every frame lies
- * above the one that it called, but across signals. */
-static bool step_out(struct reach *reach, struct place *place, bool *is_exact, struct step *step)
-{
-    struct rule rule = neb_rule_of(place->pc - !*is_exact);
-    uintptr_t cfa, pc;
-    *step = (struct step){.count = 0};
-    if (rule_kind(rule) == RULE_SIGNAL) {
-        *is_exact = true;
-        return step_signal(reach, place, step);
-    }
-    bool was_exact = *is_exact;
-    *is_exact = false;
-    if (!cfa_find(reach, place, rule, step, &cfa) || cfa < place->sp + !was_exact ||
-        !step_read(reach, step, at_address(place, cfa + (uintptr_t)((intptr_t)rule.ra * 8)), &pc) ||
-        !fp_find(reach, place, rule, cfa, step))
-        return false;
-    place->stack = at_address(place, cfa);
-    place->sp = cfa;
-    place->pc = unsigned_address(pc);
-    return place->pc != 0;
-}
-
-unsigned neb_capture_walk(const struct place *place, uintptr_t *pc, bool *exact, unsigned count)
-{
-    struct reach reach = {0, 0};
-    struct place here = *place;
-    struct step step;
-    bool is_exact = false;
-    unsigned frames = 0;
-    if (here.stack != NULL)
-        reach_move(&reach, here.stack);
-    while (frames < count) {
-        pc[frames] = here.pc;
-        exact[frames++] = is_exact;
-        if (here.stack == NULL || !step_out(&reach, &here, &is_exact, &step))
-            break;
-    }
-    return frames;
-}
 
 /* ---- checks ---------------------------------------------------------------------------------------------------------------- */
 
@@ -305,7 +119,7 @@ static bool walk_step(struct walk *walk)
 {
     struct step step;
     uintptr_t fp = walk->here.fp;
-    bool goes_on = step_out(walk->reach, &walk->here, &walk->is_exact, &step);
+    bool goes_on = neb_step_out(walk->reach, &walk->here, &walk->is_exact, &step);
     if (step.used_fp)
         fp_use(walk, fp);
     for (unsigned i = 0; i < step.count; i++)
@@ -345,7 +159,7 @@ static void rest_append(struct walk *walk, const struct stack *old, unsigned fra
     stack->is_complete = frame + frames == old->frame_count && old->is_complete;
     for (unsigned i = from; i < to; i++)
         if (i != skip)
-            check_add(stack, at_address(&walk->here, old->sp + old->distance[i]), old->value[i]);
+            check_add(stack, place_at(&walk->here, old->sp + old->distance[i]), old->value[i]);
     for (unsigned i = frame; i < frame + frames; i++) {
         struct frame *copy = &stack->frame[stack->frame_count++];
         unsigned first = old->frame[i].first_check, check = old->frame[i].fp_check;
@@ -378,7 +192,7 @@ static bool guide_meets(struct guide *guide, const struct walk *walk)
     if (at->sp != here->sp || at->pc != here->pc || at->is_exact != walk->is_exact || at->first_check < guide->broken ||
         (at->fp_check != FP_UNUSED && at->fp != here->fp))
         return false;
-    unsigned broken = checks_hold(old, at_address(here, old->sp), at->first_check, fp_check_behind(old, guide->frame));
+    unsigned broken = checks_hold(old, place_at(here, old->sp), at->first_check, fp_check_behind(old, guide->frame));
     guide->broken = broken + 1;
     if (broken < old->check_count)
         return false;
@@ -432,8 +246,7 @@ static void nodes_find(struct stack_cache *cache, struct stack *stack, unsigned 
 
 static void stack_capture(struct stack_cache *cache, struct stack *stack, const struct place *place, const struct stack *old)
 {
-    struct reach reach = {cache->window_low, cache->window_high};
-    struct walk walk = {stack, &reach, *place, false, NULL, FP_UNUSED, 0,
+    struct walk walk = {stack, &cache->reach, *place, false, NULL, FP_UNUSED, 0,
                         atomic_load_explicit(&neb_trace_page.state.depth, memory_order_relaxed)};
     struct guide guide = {old, 0, 0};
     uint32_t parent = NBT_STACK_NONE;
@@ -446,11 +259,9 @@ static void stack_capture(struct stack_cache *cache, struct stack *stack, const 
     stack->uses_fp = 0;
     stack->is_complete = stack->is_checkable = 1;
     if (place->stack != NULL)
-        reach_move(&reach, place->stack);
+        neb_reach_move(&cache->reach, place->stack);
     unsigned unknown = stack_walk(&walk, &guide, &parent);
     nodes_find(cache, stack, unknown, unknown == stack->frame_count ? (stack->is_complete ? NBT_STACK_NONE : NBT_STACK_TRUNCATED) : parent);
-    cache->window_low = reach.low;
-    cache->window_high = reach.high;
 }
 
 /* ---- remembered stacks ------------------------------------------------------------------------------------------------- */

@@ -1,8 +1,5 @@
-/* check/stacks.h and stack.h: the same stack has the same number, another one another, from whichever thread. */
-#include "check/stack.h"
+/* check/stacks.h: the same stack has the same number, another one another, from whichever thread. */
 #include "check/stacks.h"
-#include "front/alloc.h"
-#include "policy/policy.h"
 #include "unit/unit.h"
 #include <pthread.h>
 
@@ -60,43 +57,4 @@ START_TEST(no_stack_and_one_that_is_too_deep_have_none)
 }
 END_TEST
 
-static __attribute__((noinline)) uint32_t number_at(int depth)
-{
-    uint32_t number = depth == 0 ? neb_stack_number(30) : number_at(depth - 1);
-    __asm__ volatile("" : "+r"(number)); /* no tail call */
-    return number;
-}
-
-enum { DEPTHS = 10, ROUNDS = 3 };
-static uint32_t taken[ROUNDS][DEPTHS];
-
-static __attribute__((noinline)) void numbers_take(uint32_t *number, volatile int *depths)
-{
-    for (int depth = 0; depth < *depths; depth++) /* volatile: one call, not one for each time */
-        number[depth] = number_at(depth);
-}
-
-START_TEST(a_stack_that_is_remembered_is_the_one_that_is_captured)
-{
-    volatile int rounds = ROUNDS, depths = DEPTHS;
-    if (!POLICY_ORIGIN) {
-        ck_assert_uint_eq(number_at(3), 0);
-        return;
-    }
-    (void)neb_malloc(1); /* what is remembered is the heap's */
-    for (int round = 0; round < rounds; round++)
-        numbers_take(taken[round], &depths);
-    for (int depth = 0; depth < DEPTHS; depth++) {
-        ck_assert_uint_ne(taken[0][depth], 0);
-        ck_assert_uint_eq(taken[1][depth], taken[0][depth]);
-        ck_assert_uint_eq(taken[2][depth], taken[0][depth]);
-        for (int other = 0; other < depth; other++)
-            ck_assert_uint_ne(taken[0][depth], taken[0][other]);
-    }
-    const uintptr_t *short_one, *long_one;
-    ck_assert_int_eq(neb_stacks_get(taken[0][5], &long_one), neb_stacks_get(taken[0][4], &short_one) + 1);
-}
-END_TEST
-
-UNIT_MAIN("stacks", HOLDS(every_stack_has_one_number_for_all_threads), HOLDS(no_stack_and_one_that_is_too_deep_have_none),
-          HOLDS(a_stack_that_is_remembered_is_the_one_that_is_captured))
+UNIT_MAIN("stacks", HOLDS(every_stack_has_one_number_for_all_threads), HOLDS(no_stack_and_one_that_is_too_deep_have_none))

@@ -70,15 +70,15 @@ static void same(const uintptr_t *a, unsigned a_count, const uintptr_t *b, unsig
 NEB_NOINLINE static void compare(void)
 {
     uintptr_t captured[FRAMES], walked[FRAMES], wanted[FRAMES];
-    bool exact[FRAMES];
     struct place place = PLACE_OF_CALLER();
+    struct reach reach = {0, 0};
     const struct stack *newest = job->cache.newest;
     uint32_t node = neb_capture(&job->cache, &place).node;
     job->reused += job->cache.newest == newest;
     unsigned wanted_count = reference(wanted, 1);
     same(captured, from_depot(node, captured), wanted, wanted_count, "captured");
     if (job->left % 8 == 0)
-        same(walked, neb_capture_walk(&place, walked, exact, FRAMES), wanted, wanted_count, "walked");
+        same(walked, neb_step_walk(&reach, &place, walked, FRAMES), wanted, wanted_count, "walked");
     job->compared++;
     job->left--;
 }

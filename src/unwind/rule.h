@@ -4,17 +4,17 @@
  *   return address        = *(CFA + n)
  *   caller's fp           = the same | *(CFA + n) | *(fp + n)
  *
- * Decoded from .eh_frame through .eh_frame_hdr, in which the FDE is found by binary search. The DWARF expressions that
- * compilers and linkers write (PLT entries, realigned stacks) are evaluated symbolically, which ends in one of these
- * forms; signal frames have a form of their own. Whatever does not fit, and code without a table, ends the stack.
+ * Decoded from .eh_frame (decode.h, program.h). The DWARF expressions that compilers and linkers write (PLT entries, realigned
+ * stacks) are evaluated symbolically (expression.h), which ends in one of these forms; signal frames have a form of their own.
+ * Whatever does not fit, and code without a table, ends the stack.
  *
  * Decoded rules are kept in a table by program counter. An entry is two words, value and value ^ key, so that no reader
  * needs a lock and a torn entry is one that does not match (Hyatt and Mann, "A lock-less transposition table", 2002).
  *
  * Threads    any, any context: no locks, no allocation
  * Failure    RULE_UNKNOWN */
-#ifndef NEB_TRACE_RULE_H
-#define NEB_TRACE_RULE_H
+#ifndef NEB_UNWIND_RULE_H
+#define NEB_UNWIND_RULE_H
 
 #include <stdint.h>
 
@@ -64,8 +64,6 @@ enum { SIGNAL_FP = 0, SIGNAL_SP = 0, SIGNAL_PC = 0 };
 
 /* The rule for the instruction at pc (for a return address: the address before it). */
 struct rule neb_rule_of(uintptr_t pc);
-/* The same without the table. */
-struct rule neb_rule_decode(uintptr_t pc);
 /* Libraries were loaded or unloaded: what the table has is not believed any more. */
 void neb_rules_forget(void);
 

@@ -1,0 +1,42 @@
+/* check/stack.h: what is remembered of a stack is what a walk would find. */
+#include "check/stack.h"
+#include "check/stacks.h"
+#include "front/alloc.h"
+#include "unit/unit.h"
+
+static __attribute__((noinline)) uint32_t number_at(int depth)
+{
+    uint32_t number = depth == 0 ? neb_stack_number(30) : number_at(depth - 1);
+    __asm__ volatile("" : "+r"(number)); /* no tail call */
+    return number;
+}
+
+enum { DEPTHS = 10, ROUNDS = 3 };
+static uint32_t taken[ROUNDS][DEPTHS];
+
+static __attribute__((noinline)) void numbers_take(uint32_t *number, volatile int *depths)
+{
+    for (int depth = 0; depth < *depths; depth++) /* volatile: one call, not one for each time */
+        number[depth] = number_at(depth);
+}
+
+START_TEST(a_stack_that_is_remembered_is_the_one_that_is_captured)
+{
+    volatile int rounds = ROUNDS, depths = DEPTHS;
+    neb_stack_enable();
+    (void)neb_malloc(1); /* what is remembered is the heap's */
+    for (int round = 0; round < rounds; round++)
+        numbers_take(taken[round], &depths);
+    for (int depth = 0; depth < DEPTHS; depth++) {
+        ck_assert_uint_ne(taken[0][depth], 0);
+        ck_assert_uint_eq(taken[1][depth], taken[0][depth]);
+        ck_assert_uint_eq(taken[2][depth], taken[0][depth]);
+        for (int other = 0; other < depth; other++)
+            ck_assert_uint_ne(taken[0][depth], taken[0][other]);
+    }
+    const uintptr_t *short_one, *long_one;
+    ck_assert_int_eq(neb_stacks_get(taken[0][5], &long_one), neb_stacks_get(taken[0][4], &short_one) + 1);
+}
+END_TEST
+
+UNIT_MAIN("stack", HOLDS(a_stack_that_is_remembered_is_the_one_that_is_captured))
