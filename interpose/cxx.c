@@ -85,13 +85,13 @@ static void *allocate_recorded(size_t size, size_t alignment)
 
 NEB_INLINE void *new_aligned(size_t size, size_t alignment, enum family family)
 {
-    return CALL_IS_TRACED() ? neb_traced_new(size, alignment, new_recorded) : new_slow(size, alignment, family);
+    return CALL_IS_WATCHED() ? neb_traced_new(size, alignment, new_recorded) : new_slow(size, alignment, family);
 }
 
 /* What the C++ library's form leads to in the end is the throwing form above, which records. */
 NEB_INLINE void *new_nothrow(size_t size, size_t alignment, enum family family, const void *nothrow)
 {
-    if (CALL_IS_TRACED()) {
+    if (CALL_IS_WATCHED()) {
         void *block = neb_traced_new(size, alignment, allocate_recorded);
         if (NEB_LIKELY(block != NULL))
             return block;
@@ -112,7 +112,7 @@ NEB_INLINE void delete_as(void *p, enum family family, size_t size, size_t align
 
 NEB_INLINE void *new_plain(size_t size, enum family family)
 {
-    if (CALL_IS_TRACED())
+    if (CALL_IS_WATCHED())
         return neb_traced_new(size, 16, new_recorded);
     if (NEB_UNLIKELY(size > FAST_MAX || POLICY_EVERY_CALL_SLOW))
         return new_slow(size, 16, family);

@@ -27,7 +27,7 @@ __attribute__((destructor)) static void library_end(void)
 
 NEB_EXPORT void *malloc(size_t size)
 {
-    if (CALL_IS_TRACED())
+    if (CALL_IS_WATCHED())
         return neb_traced_malloc(size);
     return neb_malloc(size);
 }
@@ -50,22 +50,22 @@ NEB_EXPORT void cfree(void *p)
 
 NEB_EXPORT void *calloc(size_t count, size_t size)
 {
-    return CALL_IS_TRACED() ? neb_traced_calloc(count, size) : neb_calloc(count, size);
+    return CALL_IS_WATCHED() ? neb_traced_calloc(count, size) : neb_calloc(count, size);
 }
 
 NEB_EXPORT void *realloc(void *p, size_t size)
 {
-    return CALL_IS_TRACED() ? neb_traced_realloc(p, size) : neb_realloc(p, size);
+    return CALL_IS_WATCHED() ? neb_traced_realloc(p, size) : neb_realloc(p, size);
 }
 
 NEB_EXPORT void *reallocarray(void *p, size_t count, size_t size)
 {
-    return CALL_IS_TRACED() ? neb_traced_reallocarray(p, count, size) : neb_reallocarray(p, count, size);
+    return CALL_IS_WATCHED() ? neb_traced_reallocarray(p, count, size) : neb_reallocarray(p, count, size);
 }
 
 NEB_INLINE void *memalign_plain(size_t alignment, size_t size)
 {
-    return CALL_IS_TRACED() ? neb_traced_memalign(alignment, size) : neb_memalign(alignment, size);
+    return CALL_IS_WATCHED() ? neb_traced_memalign(alignment, size) : neb_memalign(alignment, size);
 }
 
 /* glibc rounds an odd alignment up to a power of two, and refuses only what has none. */
@@ -94,7 +94,7 @@ NEB_EXPORT int posix_memalign(void **result, size_t alignment, size_t size)
 {
     if (alignment % sizeof(void *) != 0 || !bits_is_power_of_two(alignment))
         return EINVAL;
-    if (CALL_IS_TRACED())
+    if (CALL_IS_WATCHED())
         return neb_traced_posix_memalign(result, alignment, size);
     int saved = errno;
     void *block = neb_memalign(alignment, size);

@@ -477,7 +477,7 @@ void neb_report_size(const char *call, const void *p, const struct cell *cell, s
     report_end(&report, true);
 }
 
-void neb_report_alignment(const char *call, const void *p, const struct cell *cell, size_t stated)
+void neb_report_alignment(const char *call, const void *p, const struct cell *cell, size_t stated, size_t made)
 {
     struct report report;
     report_begin(&report, "alignment-mismatch", cell, NULL);
@@ -485,19 +485,34 @@ void neb_report_alignment(const char *call, const void *p, const struct cell *ce
     neb_text_string(&report.what, "wrong alignment: ");
     neb_text_decimal(&report.what, stated);
     neb_text_string(&report.what, " stated, the block was made with ");
-    neb_text_decimal(&report.what, neb_block_of(cell).front);
+    neb_text_decimal(&report.what, made);
     report_end(&report, true);
 }
 
-void neb_report_fault(const void *address, bool is_write, const struct cell *cell)
+/* The frames of the handler, and of whatever called it, come first. */
+static void frames_drop_until(struct report *report, uintptr_t instruction)
 {
+    int first = 0;
+    while (first < report->count && report->pcs[first] != instruction)
+        first++;
+    if (first == report->count)
+        return;
+    report->count -= first;
+    memmove(report->pcs, report->pcs + first, (size_t)report->count * sizeof *report->pcs);
+}
+
+void neb_report_fault(const struct os_fault *fault, const struct cell *cell)
+{
+    static const char *const accesses[] = {"access", "read", "write"};
     struct report report;
+    const void *address = fault->address;
     struct block block = neb_block_of(cell);
     bool freed = block.state != RECORD_LIVE, before = ptr_address(address) < ptr_address(block.begin);
     size_t offset = before ? ptr_offset(block.begin, address) : ptr_offset(address, block.begin);
     bool behind = !before && offset >= block.size;
     report_begin(&report, freed ? "heap-use-after-free" : before ? "heap-buffer-underflow" : "heap-buffer-overflow", cell, NULL);
-    say_call(&report, is_write ? "write" : "read", address);
+    frames_drop_until(&report, fault->instruction);
+    say_call(&report, accesses[fault->access], address);
     neb_text_decimal(&report.what, behind ? offset - block.size : offset);
     neb_text_string(&report.what, before ? " bytes before a" : behind ? " bytes behind a" : " bytes inside a");
     neb_text_string(&report.what, freed ? " freed block of " : " block of ");

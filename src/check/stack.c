@@ -1,6 +1,6 @@
 /* stack.c - see stack.h: the compiler's own unwinder, linked statically, so that none of its names is exported.
  *
- * Only the checked policy has it: the release library looks for no stacks. It reads .eh_frame, which every program and
+ * The release library has it not: it looks for no stacks. It reads .eh_frame, which every program and
  * library on these systems has, and finds it without a lock (_dl_find_object, glibc 2.35). About 200 ns a frame. */
 #include "check/stack.h"
 
@@ -67,7 +67,7 @@ static _Unwind_Reason_Code frame_add(struct _Unwind_Context *context, void *argu
 NEB_NOINLINE int neb_stack_capture(uintptr_t *pcs, int max)
 {
     struct capture capture = {pcs, 0, max, NULL, NULL};
-    if (POLICY_ORIGIN && max > 0)
+    if (POLICY_STACKS && max > 0)
         (void)_Unwind_Backtrace(frame_add, &capture);
     return capture.count;
 }
@@ -115,7 +115,7 @@ NEB_NOINLINE uint32_t neb_stack_number(unsigned depth)
 {
     unsigned char *frame = __builtin_frame_address(0);
     uintptr_t pcs[STACK_DEPTH_MAX + OWN_FRAMES];
-    if (!POLICY_ORIGIN || depth == 0)
+    if (!POLICY_STACKS || depth == 0)
         return 0;
     struct known *known = known_find(ptr_address(frame));
     if (known != NULL && known_holds(known, frame))

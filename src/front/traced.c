@@ -2,6 +2,7 @@
 #include "front/traced.h"
 
 #include "front/alloc.h"
+#include "front/pick.h"
 #include "trace/record.h"
 #include <errno.h>
 
@@ -16,7 +17,13 @@ static void *recorded(void *p, const struct record_call *call)
 
 static bool is_skipped(size_t size)
 {
-    return trace_mode() == NBT_MODE_SAMPLE && neb_record_skips(size);
+    return !trace_is_on() || (trace_mode() == NBT_MODE_SAMPLE && neb_record_skips(size));
+}
+
+/* NULL: it is not this one's turn, or there is no slot. */
+static void *guarded(size_t size, size_t alignment)
+{
+    return pick_is_due() ? neb_pick_alloc(size, alignment) : NULL;
 }
 
 static NEB_NOINLINE void *malloc_recorded(size_t size, const struct place *place)
@@ -27,6 +34,9 @@ static NEB_NOINLINE void *malloc_recorded(size_t size, const struct place *place
 
 NEB_NOINLINE void *neb_traced_malloc(size_t size)
 {
+    void *block = guarded(size, 16);
+    if (NEB_UNLIKELY(block != NULL))
+        return block;
     if (is_skipped(size))
         return neb_malloc(size);
     struct place place = PLACE_OF_CALLER();
@@ -38,12 +48,22 @@ NEB_NOINLINE void *neb_traced_calloc(size_t count, size_t size)
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes))
         bytes = SIZE_MAX;
+    void *block = guarded(bytes, 16);
+    if (NEB_UNLIKELY(block != NULL))
+        return block;
+    if (!trace_is_on())
+        return neb_calloc(count, size);
     struct record_call call = {bytes, 16, PLACE_OF_CALLER()};
     return recorded(neb_calloc(count, size), &call);
 }
 
 NEB_NOINLINE void *neb_traced_memalign(size_t alignment, size_t size)
 {
+    void *block = guarded(size, alignment);
+    if (NEB_UNLIKELY(block != NULL))
+        return block;
+    if (!trace_is_on())
+        return neb_memalign(alignment, size);
     struct record_call call = {size, alignment, PLACE_OF_CALLER()};
     return recorded(neb_memalign(alignment, size), &call);
 }
@@ -52,7 +72,9 @@ NEB_NOINLINE int neb_traced_posix_memalign(void **result, size_t alignment, size
 {
     struct record_call call = {size, alignment, PLACE_OF_CALLER()};
     int saved = errno;
-    void *block = recorded(neb_memalign(alignment, size), &call);
+    void *block = guarded(size, alignment);
+    if (NEB_LIKELY(block == NULL))
+        block = trace_is_on() ? recorded(neb_memalign(alignment, size), &call) : neb_memalign(alignment, size);
     errno = saved;
     if (block == NULL)
         return ENOMEM;
@@ -62,6 +84,9 @@ NEB_NOINLINE int neb_traced_posix_memalign(void **result, size_t alignment, size
 
 NEB_NOINLINE void *neb_traced_new(size_t size, size_t alignment, void *(*allocate)(size_t size, size_t alignment))
 {
+    void *block = guarded(size, alignment);
+    if (NEB_UNLIKELY(block != NULL))
+        return block;
     if (is_skipped(size))
         return allocate(size, alignment);
     struct record_call call = {size, alignment, PLACE_OF_CALLER()};
@@ -89,6 +114,11 @@ void neb_traced_free_sized(void *p, size_t size, const char *call)
 /* As in glibc, a size of 0 frees. */
 static void *resize(void *p, const struct record_call *call)
 {
+    void *moved = p == NULL ? guarded(call->size, 16) : NULL;
+    if (NEB_UNLIKELY(moved != NULL))
+        return moved;
+    if (!trace_is_on())
+        return neb_realloc(p, call->size);
     if (p == NULL)
         return recorded(neb_malloc(call->size), call);
     struct record_taken taken = neb_record_take(p);
