@@ -22,18 +22,19 @@ enum { PICK_COUNT = 0x7f, PICK_IDLE = 0x80 };
 
 /* Once, before there are threads. 1 in mean; 0: none, ever. */
 void neb_pick_begin(uint64_t mean);
+/* The countdown is over: whether this allocation is to be guarded. Begins the next one. */
 bool neb_pick_slow(void);
 /* NULL: no slot for it. Keeps errno. */
 void *neb_pick_alloc(size_t size, size_t alignment);
 
-/* Whether this allocation is to be guarded. */
-NEB_INLINE bool pick_is_due(void)
+/* Counts this allocation. True: ask neb_pick_slow. */
+NEB_INLINE bool pick_is_over(void)
 {
     uint8_t now = neb_hold.pick;
-    if (NEB_UNLIKELY((now & PICK_COUNT) <= 1))
-        return neb_pick_slow();
-    neb_hold.pick = (uint8_t)(now - 1);
-    return false;
+    bool is_over = NEB_UNLIKELY((now & PICK_COUNT) <= 1);
+    if (!is_over)
+        neb_hold.pick = (uint8_t)(now - 1);
+    return is_over;
 }
 
 #endif

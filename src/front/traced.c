@@ -23,7 +23,7 @@ static bool is_skipped(size_t size)
 /* NULL: it is not this one's turn, or there is no slot. */
 static void *guarded(size_t size, size_t alignment)
 {
-    return pick_is_due() ? neb_pick_alloc(size, alignment) : NULL;
+    return pick_is_over() && neb_pick_slow() ? neb_pick_alloc(size, alignment) : NULL;
 }
 
 static NEB_NOINLINE void *malloc_recorded(size_t size, const struct place *place)
@@ -32,15 +32,29 @@ static NEB_NOINLINE void *malloc_recorded(size_t size, const struct place *place
     return recorded(neb_malloc(size), &call);
 }
 
-NEB_NOINLINE void *neb_traced_malloc(size_t size)
+/* Jumped to: so that who records nothing pays for no frame. */
+static NEB_NOINLINE void *malloc_placed(size_t size)
 {
-    void *block = guarded(size, 16);
-    if (NEB_UNLIKELY(block != NULL))
-        return block;
-    if (is_skipped(size))
-        return neb_malloc(size);
     struct place place = PLACE_OF_CALLER();
     return malloc_recorded(size, &place);
+}
+
+static NEB_NOINLINE void *malloc_in_mode(size_t size)
+{
+    return is_skipped(size) ? neb_malloc(size) : malloc_placed(size);
+}
+
+static NEB_NOINLINE void *malloc_picked(size_t size)
+{
+    void *block = neb_pick_slow() ? neb_pick_alloc(size, 16) : NULL;
+    return block != NULL ? block : malloc_in_mode(size);
+}
+
+NEB_NOINLINE void *neb_traced_malloc(size_t size)
+{
+    if (pick_is_over())
+        return malloc_picked(size);
+    return trace_is_on() ? malloc_in_mode(size) : neb_malloc(size);
 }
 
 NEB_NOINLINE void *neb_traced_calloc(size_t count, size_t size)
