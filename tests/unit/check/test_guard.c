@@ -62,23 +62,29 @@ START_TEST(or_begins_behind_one)
 }
 END_TEST
 
-START_TEST(every_alignment_is_kept_with_less_than_it_behind_the_block)
+static void alignments_are_kept(enum guard_side side)
 {
-    for (enum guard_side side = GUARD_AT_END; side <= GUARD_AT_START; side++)
-        for (unsigned i = 0; i < SIZES; i++)
-            for (size_t alignment = 16; alignment <= 1 << 20; alignment *= 4) {
-                neb_guard_is_wanted = false;
-                if (i == 0 && alignment == 16)
-                    begin(side, 16);
-                unsigned char *p = block(sizes[i], alignment);
-                ck_assert_ptr_nonnull(p);
-                ck_assert_uint_eq(ptr_address(p) % alignment, 0);
-                memset(p, 1, sizes[i]);
-                size_t page = neb_vm_page_size();
-                if (side == GUARD_AT_END)
-                    ck_assert(!is_readable(ptr_align_up(p + sizes[i], page)));
-                ck_assert(neb_guard_free(p, &free_call));
-            }
+    begin(side, 16);
+    for (unsigned i = 0; i < SIZES; i++)
+        for (size_t alignment = 16; alignment <= 1 << 20; alignment *= 4) {
+            unsigned char *p = block(sizes[i], alignment);
+            ck_assert_ptr_nonnull(p);
+            ck_assert_uint_eq(ptr_address(p) % alignment, 0);
+            memset(p, 1, sizes[i]);
+            ck_assert(!is_readable(ptr_align_up(p + sizes[i], neb_vm_page_size())));
+            ck_assert(neb_guard_free(p, &free_call));
+        }
+}
+
+START_TEST(every_alignment_is_kept_at_the_end)
+{
+    alignments_are_kept(GUARD_AT_END);
+}
+END_TEST
+
+START_TEST(and_at_the_start)
+{
+    alignments_are_kept(GUARD_AT_START);
 }
 END_TEST
 
@@ -276,7 +282,7 @@ START_TEST(threads_never_share_a_slot)
 END_TEST
 
 UNIT_MAIN("guard", HOLDS(a_block_ends_at_a_page_that_nobody_can_read), HOLDS(or_begins_behind_one),
-          HOLDS(every_alignment_is_kept_with_less_than_it_behind_the_block),
+          HOLDS(every_alignment_is_kept_at_the_end), HOLDS(and_at_the_start),
           HOLDS(a_block_without_bytes_is_one_that_cannot_be_touched), HOLDS(a_freed_block_cannot_be_touched_and_waits_behind_many),
           HOLDS(freed_blocks_cost_no_mappings), HOLDS(no_more_than_a_quarter_of_the_mappings_is_used),
           HOLDS(a_sample_has_few_slots_and_the_oldest_freed_one_serves_again),
