@@ -408,11 +408,20 @@ bool neb_guard_cell_near(const void *p, struct cell *cell)
     return nearest != NULL;
 }
 
+static uint32_t slots_used(unsigned class)
+{
+    neb_lock_take(&neb_locks[LOCK_GUARD]);
+    uint32_t used = classes[class].used;
+    neb_lock_give(&neb_locks[LOCK_GUARD]);
+    return used;
+}
+
 bool neb_guard_walk(bool (*visit)(void *argument, void *begin, size_t size), void *argument)
 {
     for (unsigned class = 0; class < class_count; class++) {
         struct slot *slot = atomic_load_explicit(&classes[class].slot, memory_order_acquire); /* G1 */
-        for (uint32_t number = 1; slot != NULL && number < classes[class].used; number++) {
+        uint32_t used = slots_used(class);
+        for (uint32_t number = 1; slot != NULL && number < used; number++) {
             struct cell cell = cell_of(&slot[number]);
             struct block block = neb_block_of(&cell);
             if (block.state == RECORD_LIVE && !visit(argument, block.begin, block.size))
@@ -439,10 +448,19 @@ void neb_guard_verify(void)
     (void)neb_guard_walk(block_verify, NULL);
 }
 
+static bool bytes_add(void *argument, void *begin, size_t size)
+{
+    size_t *sum = argument;
+    (void)begin;
+    *sum += size;
+    return true;
+}
+
 struct guard_counts neb_guard_counts(void)
 {
     neb_lock_take(&neb_locks[LOCK_GUARD]);
     struct guard_counts now = counts;
     neb_lock_give(&neb_locks[LOCK_GUARD]);
+    (void)neb_guard_walk(bytes_add, &now.live_bytes);
     return now;
 }

@@ -54,6 +54,7 @@ bool neb_guard_walk(bool (*visit)(void *argument, void *begin, size_t size), voi
 
 struct guard_counts {
     size_t live, waiting; /* blocks in use; freed ones that are kept out of reach */
+    size_t live_bytes;    /* of blocks, not of their pages */
     uint64_t served, refused;
 };
 struct guard_counts neb_guard_counts(void);
