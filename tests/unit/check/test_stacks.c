@@ -79,7 +79,7 @@ static __attribute__((noinline)) void numbers_take(uint32_t *number, volatile in
 START_TEST(a_stack_that_is_remembered_is_the_one_that_is_captured)
 {
     volatile int rounds = ROUNDS, depths = DEPTHS;
-    if (!POLICY_ORIGIN) {
+    if (!POLICY_STACKS) {
         ck_assert_uint_eq(number_at(3), 0);
         return;
     }
