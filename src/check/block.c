@@ -229,7 +229,7 @@ static void statement_check(void *p, const struct check_call *call, const struct
     else if (call->has_size && call->size != block->size)
         neb_report_size(call->name, p, cell, call->size);
     else if ((call->has_alignment || call->family != FAMILY_MALLOC) && front_for(call->alignment) != block->front)
-        neb_report_alignment(call->name, p, cell, call->alignment);
+        neb_report_alignment(call->name, p, cell, call->alignment, block->front);
 }
 
 /* The cell is the caller's, to be given to the heap. */
@@ -389,13 +389,6 @@ bool neb_check_view(void *raw, void **begin, size_t *size)
 
 /* ---- begin and end ------------------------------------------------------------------------------------------------------------------ */
 
-static void on_fault(const struct os_fault *fault)
-{
-    struct cell cell;
-    if (fault->has_address && neb_cell_of(fault->address, true, &cell) && cell.record != NULL && state_of(cell.record) != RECORD_NONE)
-        neb_report_fault(fault->address, fault->is_write, &cell);
-}
-
 void neb_check_enable(const struct check_options *options)
 {
     neb_canary_init(options->random_canaries);
@@ -404,8 +397,6 @@ void neb_check_enable(const struct check_options *options)
         neb_stack_enable();
     neb_records_enable();
     neb_check = *options;
-    if (check_has(CHECK_QUARANTINE))
-        neb_os_on_fault(on_fault);
 }
 
 /* Blocks in use; those in quarantine are verified by draining it. */

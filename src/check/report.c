@@ -306,7 +306,7 @@ static void report_begin(struct report *report, const char *kind, const struct c
     report->line = neb_text_in(report->buffer, sizeof report->buffer);
     report->focus = focus;
     report->cell = cell != NULL && cell->record != NULL ? cell : NULL;
-    report->count = POLICY_ORIGIN ? neb_stack_capture(report->pcs, (int)(sizeof report->pcs / sizeof report->pcs[0])) : 0;
+    report->count = POLICY_STACKS ? neb_stack_capture(report->pcs, (int)(sizeof report->pcs / sizeof report->pcs[0])) : 0;
 }
 
 /* False: this thread is reporting already; what it reports in turn gets one line. */
@@ -344,7 +344,7 @@ static void report_end(struct report *report, bool goes_on)
         neb_os_complain(report->what.data);
         neb_os_abort();
     }
-    if (!POLICY_ORIGIN || !say_with_lines(report))
+    if (!POLICY_STACKS || !say_with_lines(report))
         say(report, descriptor);
     atomic_store_explicit(&reporter, 0, memory_order_release);
     if (neb_check.on_error == ON_ERROR_STOP)
@@ -403,7 +403,7 @@ void neb_report_init(const struct report_options *options)
         descriptor = neb_os_keep_descriptor(2); /* programs close stderr before they end */
     if (options->suppressions != NULL && !neb_suppress_load(options->suppressions))
         neb_os_complain("NEBMALLOC: suppressions: the file cannot be read, or a line is not TYPE:PATTERN; ignored from there on");
-    if (POLICY_ORIGIN)
+    if (POLICY_STACKS)
         symbolizer_choose(options->symbolizer);
     neb_fault_set_reporter(on_heap_fault);
 }
@@ -530,7 +530,7 @@ void neb_report_size(const char *call, const void *p, const struct cell *cell, s
     report_end(&report, true);
 }
 
-void neb_report_alignment(const char *call, const void *p, const struct cell *cell, size_t stated)
+void neb_report_alignment(const char *call, const void *p, const struct cell *cell, size_t stated, size_t made)
 {
     struct report report;
     report_begin(&report, "alignment-mismatch", cell, NULL);
@@ -538,19 +538,34 @@ void neb_report_alignment(const char *call, const void *p, const struct cell *ce
     neb_text_string(&report.what, "wrong alignment: ");
     neb_text_decimal(&report.what, stated);
     neb_text_string(&report.what, " stated, the block was made with ");
-    neb_text_decimal(&report.what, neb_block_of(cell).front);
+    neb_text_decimal(&report.what, made);
     report_end(&report, true);
 }
 
-void neb_report_fault(const void *address, bool is_write, const struct cell *cell)
+/* The frames of the handler, and of whatever called it, come first. */
+static void frames_drop_until(struct report *report, uintptr_t instruction)
 {
+    int first = 0;
+    while (first < report->count && report->pcs[first] != instruction)
+        first++;
+    if (first == report->count)
+        return;
+    report->count -= first;
+    memmove(report->pcs, report->pcs + first, (size_t)report->count * sizeof *report->pcs);
+}
+
+void neb_report_fault(const struct os_fault *fault, const struct cell *cell)
+{
+    static const char *const accesses[] = {"access", "read", "write"};
     struct report report;
+    const void *address = fault->address;
     struct block block = neb_block_of(cell);
     bool freed = block.state != RECORD_LIVE, before = ptr_address(address) < ptr_address(block.begin);
     size_t offset = before ? ptr_offset(block.begin, address) : ptr_offset(address, block.begin);
     bool behind = !before && offset >= block.size;
     report_begin(&report, freed ? "heap-use-after-free" : before ? "heap-buffer-underflow" : "heap-buffer-overflow", cell, NULL);
-    say_call(&report, is_write ? "write" : "read", address);
+    frames_drop_until(&report, fault->instruction);
+    say_call(&report, accesses[fault->access], address);
     neb_text_decimal(&report.what, behind ? offset - block.size : offset);
     neb_text_string(&report.what, before ? " bytes before a" : behind ? " bytes behind a" : " bytes inside a");
     neb_text_string(&report.what, freed ? " freed block of " : " block of ");

@@ -14,6 +14,7 @@
 #define NEB_CHECK_REPORT_H
 
 #include "heap/record.h"
+#include "os/signal.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,9 +41,9 @@ void neb_report_underflow(const char *call, const struct cell *cell, size_t firs
 /* These are said, and the process goes on: memory is as it should be. */
 void neb_report_family(const char *call, const void *p, const struct cell *cell);
 void neb_report_size(const char *call, const void *p, const struct cell *cell, size_t stated);
-void neb_report_alignment(const char *call, const void *p, const struct cell *cell, size_t stated);
+void neb_report_alignment(const char *call, const void *p, const struct cell *cell, size_t stated, size_t made);
 /* A read or write that the processor refused. */
-void neb_report_fault(const void *address, bool is_write, const struct cell *cell);
+void neb_report_fault(const struct os_fault *fault, const struct cell *cell);
 void neb_report_leak(size_t blocks, size_t bytes, const struct cell *cell);
 
 #endif

@@ -4,7 +4,7 @@
  * that was read on the way. When all of them are the same again, so is the stack, since what is above a frame depends only
  * on what was compared before. That makes a remembered stack several times cheaper than a walk, which is some 10 ns a frame.
  *
- * Only the checked policy has it: the others look for no stacks, and hold no unwinder.
+ * The release policy has it not: it looks for no stacks, and holds no unwinder.
  *
  * Ownership  what is remembered: the thread whose heap it is
  * Failure    fewer frames, or none */

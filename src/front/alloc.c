@@ -2,6 +2,7 @@
 #include "front/alloc.h"
 
 #include "check/check.h"
+#include "check/guard.h"
 #include "front/loader.h"
 #include "front/recorder.h"
 #include "front/region.h"
@@ -97,9 +98,23 @@ static void *heap_alloc(size_t size, size_t alignment, bool *zeroed)
     return block;
 }
 
+/* NULL: not guarded. */
+static void *guarded_alloc(size_t size, size_t alignment, enum family family, bool clear)
+{
+    if (!POLICY_GUARD || !neb_guard_is_wanted)
+        return NULL;
+    int saved = errno;
+    void *block = neb_guard_alloc(size, alignment, family, clear ? CONTENT_IS_ZERO : CONTENT_FILL);
+    errno = saved;
+    return block;
+}
+
 /* A cell that is dressed for the program (check/check.h). */
 static void *checked_from_heap(size_t size, size_t alignment, enum family family, bool clear)
 {
+    void *guarded = guarded_alloc(size, alignment, family, clear);
+    if (guarded != NULL)
+        return guarded;
     size_t room = neb_check_room(size, alignment);
     bool zeroed = false;
     if (room > PTRDIFF_MAX)
@@ -372,6 +387,11 @@ static bool checked_free(void *p, const struct check_call *call)
     return true;
 }
 
+static bool is_guarded(const void *p, uint32_t entry)
+{
+    return POLICY_GUARD && entry == ENTRY_NONE && neb_guard_knows(p);
+}
+
 static void free_as(void *p, const struct check_call *call)
 {
     if (p == NULL)
@@ -384,6 +404,10 @@ static void free_as(void *p, const struct check_call *call)
     }
     if (NEB_UNLIKELY(entry_is_region(entry))) {
         neb_region_free(p, entry, call->name);
+        return;
+    }
+    if (is_guarded(p, entry) && neb_guard_free(p, call)) {
+        errno = saved;
         return;
     }
     if (!check_is_on() || !checked_free(p, call)) {
@@ -416,6 +440,8 @@ size_t neb_usable_size(const void *p)
     if (p == NULL || (entry == ENTRY_NONE && neb_loader_owns(p)))
         return 0;
     size_t size;
+    if (is_guarded(p, entry))
+        return neb_guard_size(p, "malloc_usable_size", &size) ? size : 0;
     if (check_is_on() && neb_check_knows(p))
         return neb_check_size(p, "malloc_usable_size", &size) ? size : 0;
     return asked_size(p, entry, "malloc_usable_size");
@@ -439,11 +465,17 @@ void neb_free_sized(void *p, size_t size, const char *call)
 
 /* ---- realloc ----------------------------------------------------------------------------------------------------------- */
 
+/* Of a block that is guarded or dressed, in use; else it is reported. */
+static bool known_size(const void *p, const char *call, size_t *size)
+{
+    return POLICY_GUARD && neb_guard_knows(p) ? neb_guard_size(p, call, size) : neb_check_size(p, call, size);
+}
+
 /* The block moves always: whoever kept the old address is found out. Without canaries it may stay where it is. */
 static void *checked_realloc(void *p, size_t size)
 {
     size_t old_size;
-    if (!neb_check_size(p, "realloc", &old_size))
+    if (!known_size(p, "realloc", &old_size))
         return NULL; /* reported; the program goes on without it */
     if (!check_has(CHECK_CANARY) && size <= old_size && size >= old_size / 2)
         return p;
@@ -494,7 +526,7 @@ void *neb_realloc(void *p, size_t size)
     uint32_t entry = page_map_load(p);
     if (NEB_UNLIKELY(entry_is_region(entry)))
         return realloc_region(p, size, entry);
-    if (check_is_on() && neb_check_knows(p))
+    if (is_guarded(p, entry) || (check_is_on() && neb_check_knows(p)))
         return checked_realloc(p, size);
     size_t old_size = live_size(p, entry, "realloc");
     if (entry_is_pooled(entry) && fits_in_place(old_size, size))
@@ -521,6 +553,8 @@ void *neb_reallocarray(void *p, size_t count, size_t size)
 
 void neb_verify(void)
 {
+    if (POLICY_GUARD)
+        neb_guard_verify();
     if (!check_is_on())
         return;
     quarantine_drain();

@@ -27,6 +27,10 @@
     X(fill_free, 90, 0, 256, "checked: the byte that freed memory is filled with (256: none)")                         \
     X(stack_depth, CHECK_STACK_DEPTH, 0, 64, "checked: frames remembered of each allocation and free")               \
     X(check_exit, 1, 0, 1, "checked: blocks in use and in quarantine are verified at the end")                         \
+    X(guard, 0, 0, 1, "checked: blocks end at an inaccessible page, and freed ones cannot be touched")                    \
+    X(guard_side, 0, 0, 1, "guard: the page is behind a block, or before it: end|start")                                  \
+    X(guard_align, 16, 1, 16, "guard: alignment of malloc's blocks; 1: they end at the very page, to the byte")           \
+    X(guard_sample, 0, 0, 1073741824, "profile: one of so many allocations is guarded, on average (0: none)")           \
     X(on_error, 0, 0, 2, "checked, harden: after an error abort, go on, or stop for a debugger: abort|report|stop")    \
     X(json, 0, 0, 1, "checked: reports are JSON, one object a line")                                                \
     X(mode, 0, 0, 3, "what libnebmalloc-profile.so records of calls: off|sample|profile|trace")                        \
@@ -40,6 +44,8 @@
 /* Options whose values are texts. X(name, help) */
 #define NEB_TEXT_OPTIONS(X)                                                                                            \
     X(report, "checked: a file that reports are appended to, instead of stderr")                                       \
+    X(guard_size, "guard: only blocks of so many bytes: N or A-B")                                                       \
+    X(guard_site, "guard: only blocks that a module's code asks for: NAME or NAME+0xA-0xB, offsets in it")               \
     X(suppressions, "checked: a file of errors that are not to be said, in LeakSanitizer's syntax")                    \
     X(symbolizer, "checked: the program that adds files and lines to stacks, or none (nebmalloc, beside the library)") \
     X(out, "the file that mode writes; %e: program, %p: process id (nebmalloc.%e.%p.nbt)")

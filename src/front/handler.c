@@ -6,6 +6,7 @@
 #include "base/ptr.h"
 #include "heap/emergency.h"
 #include "heap/heap.h"
+#include <errno.h>
 
 typedef void plain_handler(int);
 typedef void informed_handler(int, siginfo_t *, void *);
@@ -14,10 +15,31 @@ static _Atomic(plain_handler *) plain[SIGNAL_COUNT];
 static _Atomic(informed_handler *) informed[SIGNAL_COUNT];
 static _Atomic bool once_is_plain[SIGNAL_COUNT]; /* what the last one that is called once was */
 static bool is_wanted = true;
+static void (*fault_look)(const struct os_fault *fault); /* NULL: nobody looks; written before there are threads */
 
 /* ---- called by the kernel ---------------------------------------------------------------------------------------------- */
 
 enum kind { PLAIN, INFORMED };
+
+static bool is_watched(int number)
+{
+    return fault_look != NULL && (number == SIGSEGV || number == SIGBUS);
+}
+
+static NEB_COLD void fault_show(const siginfo_t *info, const void *context)
+{
+    int saved = errno;
+    struct os_fault fault = neb_signal_fault(info, context);
+    fault_look(&fault);
+    errno = saved;
+}
+
+/* The program has no handler. */
+static void handle_fault(int number, siginfo_t *info, void *context)
+{
+    fault_show(info, context);
+    neb_signal_end_by_default(number, info);
+}
 
 static void program_handle(enum kind kind, int number, siginfo_t *info, void *context)
 {
@@ -31,6 +53,8 @@ static void program_handle(enum kind kind, int number, siginfo_t *info, void *co
 static NEB_NOINLINE void handle(enum kind kind, bool is_once, int number, siginfo_t *info, void *context)
 {
     struct interruption interruption;
+    if (NEB_UNLIKELY(is_watched(number)))
+        fault_show(info, context);
     if (neb_hold.locks != 0 && !is_once && neb_signal_defer(number, info, context))
         return;
     bool is_interruption = neb_heap_interrupt(&interruption, context, ptr_address(__builtin_frame_address(0)));
@@ -79,6 +103,11 @@ static bool is_to_be_wrapped(int number, const struct sigaction *action)
 static void unwrap(int number, struct sigaction *action)
 {
     enum kind kind;
+    if (action->sa_sigaction == handle_fault) {
+        action->sa_handler = SIG_DFL;
+        action->sa_flags = 0;
+        return;
+    }
     if (!is_ours(action, &kind)) {
         bool was_called = action->sa_handler == SIG_DFL && (action->sa_flags & (int)SA_RESETHAND) != 0;
         if (was_called && atomic_load_explicit(&once_is_plain[number], memory_order_relaxed))
@@ -126,10 +155,24 @@ static int install(int number, const struct sigaction *action, struct sigaction 
     return answer;
 }
 
+/* Instead of SIG_DFL, where faults are looked at. */
+static struct sigaction watching(const struct sigaction *action)
+{
+    struct sigaction ours = *action;
+    ours.sa_sigaction = handle_fault;
+    ours.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    return ours;
+}
+
 int neb_handler_action(int number, const struct sigaction *action, struct sigaction *old)
 {
-    if (action != NULL && is_to_be_wrapped(number, action))
+    struct sigaction ours;
+    if (action != NULL && is_watched(number) && action->sa_handler == SIG_DFL) {
+        ours = watching(action);
+        action = &ours;
+    } else if (action != NULL && is_to_be_wrapped(number, action)) {
         return install(number, action, old);
+    }
     int answer = neb_os_sigaction(number, action, old);
     if (answer == 0 && old != NULL)
         unwrap(number, old);
@@ -139,4 +182,15 @@ int neb_handler_action(int number, const struct sigaction *action, struct sigact
 void neb_handler_set_wanted(bool wanted)
 {
     is_wanted = wanted;
+}
+
+/* A handler or SIG_IGN that was there before stays: the program that executed this one, or another library, wanted it. */
+void neb_handler_watch_faults(void (*look)(const struct os_fault *fault))
+{
+    static const int numbers[] = {SIGSEGV, SIGBUS};
+    struct sigaction now;
+    fault_look = look;
+    for (unsigned i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (neb_handler_action(numbers[i], NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+            (void)neb_handler_action(numbers[i], &now, NULL);
 }

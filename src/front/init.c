@@ -5,9 +5,11 @@
 #include "front/init.h"
 
 #include "check/check.h"
+#include "check/explain.h"
 #include "check/report.h"
 #include "front/alloc.h"
 #include "front/config.h"
+#include "front/guarding.h"
 #include "front/handler.h"
 #include "front/recorder.h"
 #include "front/stats.h"
@@ -62,14 +64,23 @@ static void checks_apply(void)
         check.features |= CHECK_FILL;
     neb_huge_set_keep(0); /* the quarantine keeps them, and a huge cell is as large as its block needs */
     neb_check_enable(&check);
-    neb_report_init(&(struct report_options){.json = options[OPTION_json] != 0,
-                                             .file = text_or_null(TEXT_OPTION_report),
-                                             .suppressions = text_or_null(TEXT_OPTION_suppressions),
-                                             .symbolizer = text_or_null(TEXT_OPTION_symbolizer)});
     if (!is_checked) {
         neb_heap_harden();
         neb_chunk_harden();
     }
+}
+
+/* Faults are explained where blocks can be out of reach. */
+static void reports_apply(bool has_guards)
+{
+    neb_check.on_error = (enum on_error)options[OPTION_on_error];
+    if (has_guards || check_has(CHECK_QUARANTINE))
+        neb_handler_watch_faults(neb_explain_fault);
+    if (has_guards || check_is_on())
+        neb_report_init(&(struct report_options){.json = options[OPTION_json] != 0,
+                                                 .file = text_or_null(TEXT_OPTION_report),
+                                                 .suppressions = text_or_null(TEXT_OPTION_suppressions),
+                                                 .symbolizer = text_or_null(TEXT_OPTION_symbolizer)});
 }
 
 static void options_apply(void)
@@ -80,6 +91,7 @@ static void options_apply(void)
     neb_handler_set_wanted(options[OPTION_signals] != 0);
     neb_huge_set_keep((size_t)options[OPTION_huge_keep_mib] << 20);
     checks_apply();
+    reports_apply(neb_guarding_apply(options));
     if (options[OPTION_stats_signal] != 0 && !neb_os_on_signal((int)options[OPTION_stats_signal], on_stats_signal))
         neb_os_complain("NEBMALLOC: stats_signal: this signal is in use or cannot be caught");
     if (options[OPTION_stats] != 0 || options[OPTION_stats_signal] != 0)

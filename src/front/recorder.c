@@ -145,7 +145,7 @@ static void mode_begin(void)
     if (running.mode != NBT_MODE_TRACE)
         neb_sites_begin();
     is_mode_on = true;
-    atomic_store_explicit(&now->mode, neb_output_error() == 0 ? running.mode : NBT_MODE_OFF, memory_order_release); /* T1 */
+    trace_mode_set(neb_output_error() == 0 ? running.mode : NBT_MODE_OFF);
 }
 
 static void worker_ensure(void)
@@ -178,7 +178,7 @@ static void session_stop(void)
     if (!is_mode_on)
         return;
     bool was_full = neb_output_error() != 0;
-    atomic_store_explicit(&state()->mode, NBT_MODE_OFF, memory_order_relaxed); /* waiting orders it: A1 */
+    trace_mode_set(NBT_MODE_OFF); /* waiting orders it: A1 */
     bool is_quiet = neb_lanes_wait();
     is_mode_on = false;
     neb_summary_refresh();
@@ -407,6 +407,7 @@ void neb_recorder_child(void)
     is_mode_on = false;
     dumps = 0;
     memset(&neb_trace_page.state, 0, sizeof neb_trace_page.state); /* where the kernel did not */
+    trace_mode_set(NBT_MODE_OFF);
     neb_lanes_forget();
     if (!was_open)
         return;

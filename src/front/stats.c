@@ -77,6 +77,12 @@ void neb_stats_take(struct stats *stats)
     struct chunk_counts chunks = neb_chunk_counts();
     struct vm_counts vm = neb_vm_counts();
     stats->large = neb_large_counts();
+    if (POLICY_GUARD) {
+        stats->guard = neb_guard_counts();
+        stats->large.huge_blocks += stats->guard.live;
+        stats->large.huge_bytes += stats->guard.live_bytes;
+        stats->large.huge_allocs += stats->guard.served;
+    }
     stats->live_bytes = stats->small_live_bytes + stats->large.large_bytes + stats->large.huge_bytes;
     stats->mapped_bytes = chunks.chunks * CHUNK_BYTES - chunks.granules_uncommitted * GRANULE_BYTES +
                           stats->large.huge_bytes + stats->large.kept_bytes;
@@ -189,6 +195,17 @@ static void print_calls(struct report *report, const struct stats *stats)
     line_end(report);
 }
 
+static void print_guarded(struct report *report, const struct guard_counts *guard)
+{
+    if (guard->served == 0)
+        return;
+    say_count(report, "  guarded    ", guard->live);
+    say_count(report, " of ", guard->served);
+    say_count(report, " blocks; out of reach since they were freed ", guard->waiting);
+    say_count(report, "; not to be had ", guard->refused);
+    line_end(report);
+}
+
 static void print_class(struct report *report, const struct stats *stats, unsigned class_index)
 {
     const struct class_stats *class = &stats->class[class_index];
@@ -216,6 +233,7 @@ void neb_stats_print(int descriptor)
     line_end(&report);
     print_memory(&report, &last);
     print_calls(&report, &last);
+    print_guarded(&report, &last.guard);
     neb_text_string(&report.text, "      size     slabs      live    cached      free   refills   flushes      used");
     line_end(&report);
     for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++)

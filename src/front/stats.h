@@ -5,6 +5,7 @@
 #ifndef NEB_FRONT_STATS_H
 #define NEB_FRONT_STATS_H
 
+#include "check/guard.h"
 #include "heap/large.h"
 #include "heap/size_class.h"
 #include <stddef.h>
@@ -20,7 +21,8 @@ struct stats {
     struct class_stats class[CLASS_COUNT];
     struct class_stats all; /* the sum; live and cached in blocks */
     uint64_t small_live_bytes, small_cached_bytes, slab_bytes;
-    struct large_counts large;
+    struct large_counts large;  /* guarded blocks count as huge ones: each is a mapping of its own */
+    struct guard_counts guard;
     uint64_t live_bytes;        /* small, large and huge blocks that the program has, in sizes of blocks */
     uint64_t mapped_bytes;      /* chunks and huge mappings, kept ones too */
     uint64_t free_resident_bytes; /* granules and kept mappings that wait for reuse */

@@ -1,5 +1,7 @@
 /* traced.h - malloc and its relatives while a mode is on (trace/state.h): the allocator's own work, and the record of it.
  *
+ * Where some blocks are guarded (front/pick.h), all allocations come here, and those of which nothing is told go on unrecorded.
+ *
  * Called last by what the program called, so that the compiler turns the call into a jump: the return address of these
  * functions is the program's. Semantics as in front/alloc.h. */
 #ifndef NEB_FRONT_TRACED_H
@@ -9,13 +11,14 @@
 #include "trace/state.h"
 #include <stddef.h>
 
-/* One predictable branch; none where the policy does not trace: a macro, since a compiler that does not optimise drops
- * only what stands behind the constant itself. */
-#define CALL_IS_TRACED() (POLICY_TRACE && trace_is_on())
-/* In mode sample most calls need nothing but a countdown, or a look into a table that stays in the cache. */
-#define ALLOC_IS_TRACED(size) (CALL_IS_TRACED() && !trace_skips(size))
-#define FREE_IS_TRACED(p) (CALL_IS_TRACED() && trace_may_know(p))
-#define REALLOC_IS_TRACED(p, size) (CALL_IS_TRACED() && (trace_may_know(p) || !trace_skips(size)))
+/* One predictable branch; none where the policy does not trace: macros, since a compiler that does not optimise drops
+ * only what stands behind the constant itself.
+ *
+ * In mode sample most calls need nothing but a countdown, or a look into a table that stays in the cache. */
+#define ALLOC_IS_TRACED(size) (POLICY_TRACE && trace_is_watching() && (trace_has_guards() || !trace_skips(size)))
+#define FREE_IS_TRACED(p) (POLICY_TRACE && trace_is_on() && trace_may_know(p))
+#define REALLOC_IS_TRACED(p, size)                                                                                     \
+    (POLICY_TRACE && trace_is_watching() && (trace_has_guards() || trace_may_know(p) || !trace_skips(size)))
 
 void *neb_traced_malloc(size_t size);
 void *neb_traced_calloc(size_t count, size_t size);

@@ -5,6 +5,7 @@
  * exact. */
 #define _GNU_SOURCE
 #include "check/check.h"
+#include "check/guard.h"
 #include "front/alloc.h"
 #include "front/api.h"
 #include "front/region.h"
@@ -156,12 +157,24 @@ static bool visit_huge(visit_function visit, void *argument)
     return true;
 }
 
+struct visitor {
+    visit_function visit;
+    void *argument;
+};
+
+static bool visit_guarded(void *argument, void *begin, size_t size)
+{
+    const struct visitor *visitor = argument;
+    return visitor->visit(visitor->argument, &(neb_block_info){begin, size, NEB_BLOCK_HUGE, 0});
+}
+
 bool neb_api_visit(bool (*visit)(void *argument, const neb_block_info *block), void *argument)
 {
     struct heap *heap = neb_heap_enter();
     (void)neb_heap_trim(heap);
     neb_heap_leave(heap);
-    return visit_chunks(visit, argument) && visit_huge(visit, argument);
+    return visit_chunks(visit, argument) && visit_huge(visit, argument) &&
+           (!POLICY_GUARD || neb_guard_walk(visit_guarded, &(struct visitor){visit, argument}));
 }
 
 bool neb_api_name(void *memory, size_t bytes, const char *name)

@@ -12,7 +12,6 @@
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <time.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 ptrdiff_t neb_os_read_file(const char *path, char *to, size_t count)
@@ -162,70 +161,4 @@ void neb_os_stop(void)
 void neb_os_yield(void)
 {
     (void)sched_yield();
-}
-
-/* ---- faults ------------------------------------------------------------------------------------------------------------------ */
-
-static struct sigaction before_segv, before_bus;
-static void (*fault_handler)(const struct os_fault *fault);
-
-static bool is_write_fault(const void *context)
-{
-#if defined(__x86_64__)
-    const ucontext_t *machine = context;
-    return (machine->uc_mcontext.gregs[REG_ERR] & 2) != 0;
-#else
-    (void)context;
-    return false;
-#endif
-}
-
-static uintptr_t instruction_of(const void *context)
-{
-#if defined(__x86_64__)
-    const ucontext_t *machine = context;
-    return (uintptr_t)machine->uc_mcontext.gregs[REG_RIP];
-#else
-    (void)context;
-    return 0;
-#endif
-}
-
-/* The old disposition has it: its handler is called, or, since there is none, the instruction faults again without ours. */
-static void chain(int number, siginfo_t *info, void *context)
-{
-    struct sigaction *before = number == SIGBUS ? &before_bus : &before_segv;
-    if ((before->sa_flags & SA_SIGINFO) != 0) {
-        before->sa_sigaction(number, info, context);
-    } else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN) {
-        before->sa_handler(number);
-    } else {
-        struct sigaction by_default;
-        memset(&by_default, 0, sizeof by_default);
-        by_default.sa_handler = SIG_DFL;
-        (void)sigaction(number, &by_default, NULL);
-        if (info->si_code <= 0) /* sent by a process: it will not come again by itself */
-            (void)raise(number);
-    }
-}
-
-static void on_fault(int number, siginfo_t *info, void *context)
-{
-    int saved = errno;
-    bool has_address = info->si_code > 0 && info->si_addr != NULL;
-    struct os_fault fault = {info->si_addr, instruction_of(context), number, is_write_fault(context), has_address};
-    fault_handler(&fault);
-    chain(number, info, context);
-    errno = saved;
-}
-
-void neb_os_on_fault(void (*handler)(const struct os_fault *fault))
-{
-    struct sigaction ours;
-    memset(&ours, 0, sizeof ours);
-    ours.sa_sigaction = on_fault;
-    ours.sa_flags = SA_SIGINFO | SA_ONSTACK;
-    fault_handler = handler;
-    (void)sigaction(SIGSEGV, &ours, &before_segv);
-    (void)sigaction(SIGBUS, &ours, &before_bus);
 }

@@ -29,16 +29,4 @@ bool neb_os_write_all(int descriptor, const char *data, size_t count);
 void neb_os_stop(void);
 void neb_os_yield(void);
 
-/* A fault: what happened at which address, by which instruction. */
-struct os_fault {
-    const void *address;
-    uintptr_t instruction; /* 0: not told */
-    int signal;
-    bool is_write; /* where the processor tells */
-    bool has_address; /* false: the signal was sent, or the address is none that a processor tells */
-};
-/* Calls handler at SIGSEGV and SIGBUS, then lets the disposition of before have it. A program that sets its own handler
- * later takes this one's place. */
-void neb_os_on_fault(void (*handler)(const struct os_fault *fault));
-
 #endif

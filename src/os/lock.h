@@ -26,6 +26,7 @@ enum lock_rank {
     LOCK_TRACE_DEPOT, /* new call stacks and modules */
     LOCK_TRACE_FILE,  /* the end of the file that is written */
     LOCK_META,        /* memory for metadata */
+    LOCK_GUARD,       /* slots of guarded blocks; never held with another */
     LOCK_COUNT
 };
 
@@ -45,6 +46,7 @@ struct hold {
     /* Small facts of other rooms that would cost eight bytes each of their own: thread-local storage is scarce. */
     uint8_t lane_ended;        /* trace/lane.c */
     _Atomic uint8_t lane_busy; /* trace/lane.c */
+    uint8_t pick;              /* front/pick.h */
     uint16_t number;           /* check/block.c */
 };
 _Static_assert(sizeof(struct hold) <= 16, "static thread-local storage is scarce for libraries loaded late");

@@ -5,6 +5,7 @@
 #include "base/ptr.h"
 #include "os/lock.h"
 #include <errno.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -106,6 +107,50 @@ size_t neb_signal_stack_depth(const void *context, uintptr_t address)
     const ucontext_t *interrupted = context;
     size_t depth = address - ptr_address(interrupted->uc_stack.ss_sp);
     return depth < interrupted->uc_stack.ss_size ? depth : 0;
+}
+
+#if defined(__x86_64__)
+static enum os_access access_of(const ucontext_t *interrupted)
+{
+    enum { PAGE_FAULT = 14, WAS_WRITE = 2 };
+    if (interrupted->uc_mcontext.gregs[REG_TRAPNO] != PAGE_FAULT)
+        return ACCESS_UNKNOWN;
+    return (interrupted->uc_mcontext.gregs[REG_ERR] & WAS_WRITE) != 0 ? ACCESS_WRITE : ACCESS_READ;
+}
+#else
+/* The kernel's records follow each other until one without a name; the fault's syndrome is in one of them. */
+static enum os_access access_of(const ucontext_t *interrupted)
+{
+    const unsigned char *at = interrupted->uc_mcontext.__reserved, *end = at + sizeof interrupted->uc_mcontext.__reserved;
+    enum { WAS_WRITE = 1 << 6 };
+    struct _aarch64_ctx head = {0, 0};
+    struct esr_context fault;
+    for (; at + sizeof fault <= end; at += head.size) {
+        memcpy(&head, at, sizeof head);
+        if (head.magic == 0 || head.size == 0)
+            break;
+        if (head.magic != ESR_MAGIC)
+            continue;
+        memcpy(&fault, at, sizeof fault);
+        return (fault.esr & WAS_WRITE) != 0 ? ACCESS_WRITE : ACCESS_READ;
+    }
+    return ACCESS_UNKNOWN;
+}
+#endif
+
+struct os_fault neb_signal_fault(const siginfo_t *info, const void *context)
+{
+    return (struct os_fault){info->si_addr, neb_signal_pc(context), access_of(context), info->si_code > 0 && info->si_addr != NULL};
+}
+
+void neb_signal_end_by_default(int number, siginfo_t *info)
+{
+    struct sigaction by_default = {.sa_handler = SIG_DFL};
+    int saved = errno;
+    (void)__sigaction(number, &by_default, NULL);
+    if (info->si_code <= 0)
+        (void)syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), number, info);
+    errno = saved;
 }
 
 bool neb_os_is_own_code(uintptr_t address)

@@ -26,6 +26,19 @@ uintptr_t neb_signal_pc(const void *context);
 uintptr_t neb_signal_sp(const void *context);
 /* How far above the beginning of the alternate signal stack the address is; 0: it is not on it. */
 size_t neb_signal_stack_depth(const void *context, uintptr_t address);
+/* What a fault was about. */
+enum os_access { ACCESS_UNKNOWN, ACCESS_READ, ACCESS_WRITE };
+struct os_fault {
+    const void *address;
+    uintptr_t instruction;
+    enum os_access access; /* where the processor tells */
+    bool has_address;      /* false: the signal was sent, or the address is none that a processor tells */
+};
+struct os_fault neb_signal_fault(const siginfo_t *info, const void *context);
+/* From the handler of a fault: what would happen without one. The instruction faults again as soon as the handler returns; a
+ * signal that was sent is sent again. */
+void neb_signal_end_by_default(int number, siginfo_t *info);
+
 /* Whether an address is in the code of this library (or of the program that it is linked into). */
 bool neb_os_is_own_code(uintptr_t address);
 

@@ -4,6 +4,7 @@ enum {
     POLICY_FILL = 1,
     POLICY_ORIGIN = 1,
     POLICY_COUNT = 1,
-    POLICY_TRACE = 0
+    POLICY_TRACE = 0,
+    POLICY_GUARD = 1
 };
 #define POLICY_NAME "checked"

@@ -4,6 +4,7 @@ enum {
     POLICY_FILL = 0,
     POLICY_ORIGIN = 0,
     POLICY_COUNT = 0,
-    POLICY_TRACE = 1
+    POLICY_TRACE = 1,
+    POLICY_GUARD = 1
 };
 #define POLICY_NAME "profile"

@@ -119,7 +119,8 @@ enum {
     QUARANTINE_KIB_DEFAULT = 16384, /* as much again as a small program has in use; the option quarantine_kib */
     CANARY_SLACK_MAX = 256,         /* bytes of a canary behind a block, however much room there is */
     FILL_BYTES_MAX = 65536,         /* of a fresh block; filling more would make memory resident that is never used */
-    CHECK_STACK_DEPTH = 12
+    CHECK_STACK_DEPTH = 12,
+    GUARD_SAMPLE_SLOTS = 1 << 10    /* two pages of address space each, one of memory: 4 MiB at most */
 };
 
 /* ---- signal handlers ---------------------------------------------------------------------------------------------- */

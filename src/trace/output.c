@@ -72,7 +72,7 @@ const char *neb_output_path(void)
 static void fail(int error)
 {
     atomic_store_explicit(&output_error, error, memory_order_relaxed);
-    atomic_store_explicit(&neb_trace_page.state.mode, NBT_MODE_OFF, memory_order_relaxed);
+    trace_mode_set(NBT_MODE_OFF);
     first_page->state = NBT_FULL;
     neb_os_complain_file(file.path, error, "; recording has stopped, what was written stays readable");
 }

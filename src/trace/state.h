@@ -17,7 +17,7 @@ enum { STATE_BYTES = 65536, /* the largest page size: the kernel wipes whole pag
        FILTER_BITS = 15, FILTER_FULL = UINT8_MAX };
 
 struct trace_state {
-    _Atomic uint32_t mode;      /* enum nbt_mode */
+    _Atomic uint32_t watch;     /* enum nbt_mode, times two; and 1, if some allocations are to be guarded */
     _Atomic uint32_t is_shared; /* more than one lane is or was in use: what they share is counted with atomic operations */
     _Atomic uint32_t session;   /* 1 to 255: which of them a block's record belongs to; 0: none */
     _Atomic uint32_t depth;     /* frames kept */
@@ -39,6 +39,7 @@ union trace_page {
 };
 
 extern union trace_page neb_trace_page;
+extern uint32_t neb_trace_guards; /* 1 or 0; written once, before there are threads */
 
 /* Mode sample: bytes that the thread will allocate before its next sample; 0: not drawn yet. What is left of one when a
  * session ends serves the next one: the process has no memory. */
@@ -46,12 +47,37 @@ extern _Thread_local uint64_t neb_until_sample __attribute__((tls_model("initial
 
 NEB_INLINE uint32_t trace_mode(void)
 {
-    return atomic_load_explicit(&neb_trace_page.state.mode, memory_order_relaxed); /* whoever goes on acquires it: T1 */
+    /* whoever goes on acquires it: T1 */
+    return atomic_load_explicit(&neb_trace_page.state.watch, memory_order_relaxed) / 2;
+}
+
+NEB_INLINE void trace_mode_set(uint32_t mode)
+{
+    atomic_store_explicit(&neb_trace_page.state.watch, 2 * mode + neb_trace_guards, memory_order_release); /* T1 */
+}
+
+/* Before there are threads. */
+NEB_INLINE void trace_guards_set(bool guards)
+{
+    neb_trace_guards = guards;
+    trace_mode_set(trace_mode());
 }
 
 NEB_INLINE bool trace_is_on(void)
 {
-    return NEB_UNLIKELY(trace_mode() != NBT_MODE_OFF);
+    return NEB_UNLIKELY(atomic_load_explicit(&neb_trace_page.state.watch, memory_order_relaxed) > 1); /* as above */
+}
+
+/* Whether some allocations are to be guarded. */
+NEB_INLINE bool trace_has_guards(void)
+{
+    return (atomic_load_explicit(&neb_trace_page.state.watch, memory_order_relaxed) & 1) != 0; /* as above */
+}
+
+/* What allocations ask: a mode is on, or some of them are to be guarded. */
+NEB_INLINE bool trace_is_watching(void)
+{
+    return NEB_UNLIKELY(atomic_load_explicit(&neb_trace_page.state.watch, memory_order_relaxed) != 0); /* as above */
 }
 
 /* Mode sample: whether the next sample lies behind this allocation, of which nothing then needs to be told: neither the

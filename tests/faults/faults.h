@@ -25,6 +25,12 @@ static inline void release(void *p)
     free(hide(p));
 }
 
+/* A read that the compiler may not leave out. */
+static inline int look(const char *p)
+{
+    return *(const volatile char *)p;
+}
+
 /* The bug's last line; whoever comes here was not stopped. */
 static inline int survived(void)
 {

@@ -1,0 +1,13 @@
+/* Bug:     a block is read after it was freed
+ * Says:    nebmalloc: ERROR: read\(0x[0-9a-f]+\): 3 bytes inside a freed block of 41 bytes
+ * Signal:  SIGSEGV
+ * Options: guard
+ * Policy:  checked */
+#include "faults.h"
+
+int main(void)
+{
+    char *p = alloc(41);
+    release(p);
+    return look(p + 3) + survived();
+}
