@@ -556,7 +556,6 @@ static void frames_drop_until(struct report *report, uintptr_t instruction)
 
 void neb_report_fault(const struct os_fault *fault, const struct cell *cell)
 {
-    static const char *const accesses[] = {"access", "read", "write"};
     struct report report;
     const void *address = fault->address;
     struct block block = neb_block_of(cell);
@@ -565,7 +564,7 @@ void neb_report_fault(const struct os_fault *fault, const struct cell *cell)
     bool behind = !before && offset >= block.size;
     report_begin(&report, freed ? "heap-use-after-free" : before ? "heap-buffer-underflow" : "heap-buffer-overflow", cell, NULL);
     frames_drop_until(&report, fault->instruction);
-    say_call(&report, accesses[fault->access], address);
+    say_call(&report, neb_signal_access_name(fault), address);
     neb_text_decimal(&report.what, behind ? offset - block.size : offset);
     neb_text_string(&report.what, before ? " bytes before a" : behind ? " bytes behind a" : " bytes inside a");
     neb_text_string(&report.what, freed ? " freed block of " : " block of ");

@@ -12,6 +12,7 @@
 #include "front/guarding.h"
 #include "front/handler.h"
 #include "front/recorder.h"
+#include "front/region.h"
 #include "front/stats.h"
 #include "heap/chunk.h"
 #include "heap/heap.h"
@@ -70,12 +71,18 @@ static void checks_apply(void)
     }
 }
 
+static void fault_explain(const struct os_fault *fault)
+{
+    if (!neb_region_explain(fault))
+        neb_explain_fault(fault);
+}
+
 /* Faults are explained where blocks can be out of reach. */
 static void reports_apply(bool has_guards)
 {
     neb_check.on_error = (enum on_error)options[OPTION_on_error];
     if (has_guards || check_has(CHECK_QUARANTINE))
-        neb_handler_watch_faults(neb_explain_fault);
+        neb_handler_watch_faults(fault_explain);
     if (has_guards || check_is_on())
         neb_report_init(&(struct report_options){.json = options[OPTION_json] != 0,
                                                  .file = text_or_null(TEXT_OPTION_report),

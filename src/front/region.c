@@ -1,9 +1,9 @@
 /* region.c - see region.h. */
 #include "front/region.h"
 
-#include "base/fmt.h"
 #include "front/scope.h"
 #include "heap/chunk.h"
+#include "heap/fault.h"
 #include "heap/meta.h"
 #include "os/env.h"
 #include "os/lock.h"
@@ -179,35 +179,44 @@ void neb_region_give(void *base)
 
 /* ---- under the names of malloc ------------------------------------------------------------------------------------------ */
 
-static _Noreturn NEB_COLD void region_fault(const char *call, const void *p, const char *what)
+static _Noreturn NEB_COLD void region_fault(const char *kind, const char *call, const void *p, const char *what)
 {
-    char buffer[256];
-    struct text text = neb_text_in(buffer, sizeof buffer);
-    neb_text_string(&text, "nebmalloc: ERROR: ");
-    neb_text_string(&text, call);
-    neb_text_string(&text, "(");
-    neb_text_hex(&text, ptr_address(p));
-    neb_text_string(&text, "): ");
-    neb_text_string(&text, what);
-    neb_text_string(&text, "\n");
-    neb_os_write(2, text.data, text.length);
+    neb_fault_say(kind, call, p, what, false);
     neb_os_abort();
+}
+
+static const char *ended_text(const struct region *region)
+{
+    return region->kind == NEB_KIND_SCOPE_ ? "the scope of this block has ended" : "the arena, pool or stack of this block has ended";
+}
+
+static bool region_has_ended(const struct region *region)
+{
+    return atomic_load_explicit(&region->state, memory_order_relaxed) == REGION_ENDED;
+}
+
+bool neb_region_explain(const struct os_fault *fault)
+{
+    uint32_t entry = fault->has_address ? page_map_load(fault->address) : ENTRY_NONE;
+    if (!entry_is_region(entry) || !region_has_ended(region_at(entry)))
+        return false;
+    neb_fault_say("heap-use-after-free", neb_signal_access_name(fault), fault->address, ended_text(region_at(entry)), true);
+    return true;
 }
 
 /* The object of a live scope at p, as a pointer into its region. */
 static unsigned char *object_at(const void *p, uint32_t entry, const char *call)
 {
     const struct region *region = region_at(entry);
-    if (atomic_load_explicit(&region->state, memory_order_relaxed) == REGION_ENDED)
-        region_fault(call, p, region->kind == NEB_KIND_SCOPE_ ? "the scope of this block has ended"
-                                                              : "the arena, pool or stack of this block has ended");
+    if (region_has_ended(region))
+        region_fault("heap-use-after-free", call, p, ended_text(region));
     switch (region->kind) {
     case NEB_KIND_BUMP_:
-        region_fault(call, p, "memory of a bump arena, which goes by neb_bump_reset, restore or destroy");
+        region_fault("invalid-free", call, p, "memory of a bump arena, which goes by neb_bump_reset, restore or destroy");
     case NEB_KIND_POOL_:
-        region_fault(call, p, "a pool's memory, which goes by neb_pool_free or destroy");
+        region_fault("invalid-free", call, p, "a pool's memory, which goes by neb_pool_free or destroy");
     case NEB_KIND_STACK_:
-        region_fault(call, p, "memory of a stack, which goes by neb_stack_pop, release or destroy");
+        region_fault("invalid-free", call, p, "memory of a stack, which goes by neb_stack_pop, release or destroy");
     default:
         break;
     }
@@ -216,9 +225,9 @@ static unsigned char *object_at(const void *p, uint32_t entry, const char *call)
     if (offset < sizeof(neb_segment) + 16 || offset % 16 != 0 ||
         ((*neb_word_at_(object) ^ neb_word_of_(object, 0)) >> 44) != 0 ||
         (*neb_word_at_(object) & NEB_WORD_SIZE_) > region->bytes - offset)
-        region_fault(call, p, "invalid pointer: scope memory, but no object begins here");
+        region_fault("invalid-free", call, p, "invalid pointer: scope memory, but no object begins here");
     if ((*neb_word_at_(object) & NEB_WORD_FREED_) != 0)
-        region_fault(call, p, "double free: this object of a scope was freed before");
+        region_fault("double-free", call, p, "double free: this object of a scope was freed before");
     return object;
 }
 

@@ -17,6 +17,7 @@
 #define NEB_FRONT_REGION_H
 
 #include "heap/page_map.h"
+#include "os/signal.h"
 #include <stddef.h>
 
 #define ENTRY_IS_REGION (UINT32_C(3) << 30)
@@ -39,6 +40,9 @@ size_t neb_region_usable(const void *p, uint32_t entry, const char *call);
 void *neb_region_resize(void *p, uint32_t entry, size_t size);
 /* Bytes that a move has to copy. */
 size_t neb_region_size(void *p);
+
+/* In a signal handler: reports an access to memory whose owner has ended. False: it was none. */
+bool neb_region_explain(const struct os_fault *fault);
 
 struct region_counts {
     size_t regions, bytes;                   /* in use */

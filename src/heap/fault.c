@@ -40,6 +40,14 @@ static void message_write(struct message *message, const char *kind, bool goes_o
     neb_os_write(2, message->text.data, message->text.length);
 }
 
+NEB_COLD void neb_fault_say(const char *kind, const char *call, const void *p, const char *what, bool goes_on)
+{
+    struct message message;
+    message_begin(&message, call, p);
+    neb_text_string(&message.text, what);
+    message_write(&message, kind, goes_on);
+}
+
 static void say_inside(struct text *text, size_t offset, size_t size)
 {
     neb_text_decimal(text, offset);
@@ -103,19 +111,13 @@ _Noreturn NEB_COLD void neb_fault_invalid(const char *call, const void *p)
 
 _Noreturn NEB_COLD void neb_fault_double_free(const char *call, const void *p)
 {
-    struct message message;
-    message_begin(&message, call, p);
-    neb_text_string(&message.text, "double free: the block is already free");
-    message_write(&message, "double-free", false);
+    neb_fault_say("double-free", call, p, "double free: the block is already free", false);
     neb_os_abort();
 }
 
 _Noreturn NEB_COLD void neb_fault_freed(const char *call, const void *p)
 {
-    struct message message;
-    message_begin(&message, call, p);
-    neb_text_string(&message.text, "use after free: the block is free");
-    message_write(&message, "heap-use-after-free", false);
+    neb_fault_say("heap-use-after-free", call, p, "use after free: the block is free", false);
     neb_os_abort();
 }
 

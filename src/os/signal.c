@@ -138,6 +138,12 @@ static enum os_access access_of(const ucontext_t *interrupted)
 }
 #endif
 
+const char *neb_signal_access_name(const struct os_fault *fault)
+{
+    static const char *const names[] = {"access", "read", "write"};
+    return names[fault->access];
+}
+
 struct os_fault neb_signal_fault(const siginfo_t *info, const void *context)
 {
     return (struct os_fault){info->si_addr, neb_signal_pc(context), access_of(context), info->si_code > 0 && info->si_addr != NULL};

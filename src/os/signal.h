@@ -34,6 +34,8 @@ struct os_fault {
     enum os_access access; /* where the processor tells */
     bool has_address;      /* false: the signal was sent, or the address is none that a processor tells */
 };
+/* "read", "write", or "access". */
+const char *neb_signal_access_name(const struct os_fault *fault);
 struct os_fault neb_signal_fault(const siginfo_t *info, const void *context);
 /* From the handler of a fault: what would happen without one. The instruction faults again as soon as the handler returns; a
  * signal that was sent is sent again. */
