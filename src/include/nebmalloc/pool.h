@@ -64,10 +64,10 @@ struct neb_pool_stats {
 };
 
 enum { NEB_POOL_SLABS_ = 40, NEB_POOL_INDEX_BITS_ = 26, NEB_POOL_HOLDS_ = 1024, NEB_POOL_OWNERS_ = 17 };
-#define NEB_POOL_STEP_ ((uint32_t)sizeof(void *))
+#define NEB_POOL_STEP_ sizeof(void *)
 #define NEB_POOL_FULL_ (NEB_POOL_HOLDS_ * NEB_POOL_STEP_)
 #define NEB_POOL_PLACE_ UINT32_C(0xF0000000) /* above all numbers; plus a place in the magazine, in bytes */
-#define NEB_POOL_NOWHERE_ (NEB_POOL_PLACE_ + NEB_POOL_FULL_)
+#define NEB_POOL_NOWHERE_ (NEB_POOL_PLACE_ + (uint32_t)NEB_POOL_FULL_)
 #define NEB_POOL_NIL_ UINT32_MAX
 #define NEB_POOL_INDEX_MASK_ ((1u << NEB_POOL_INDEX_BITS_) - 1)
 
@@ -85,9 +85,9 @@ typedef struct neb_pool_slab_ {
  * turn. One word for both was slower: loads are forwarded badly from a place that is written twice. */
 typedef struct neb_pool_bias_ {
     uintptr_t thread; /* atomic: neb_thread_word_; 0: unused; constant from then on */
-    uint32_t held;    /* atomic: bytes of the magazine in use; means nothing while another is owner */
+    size_t held;      /* atomic: bytes of the magazine in use; means nothing while another is owner */
     uint32_t busy;    /* atomic: inside a call */
-    uint32_t reserved[12];
+    uint32_t reserved[11];
 } neb_pool_bias_;
 
 struct neb_pool {
@@ -106,7 +106,7 @@ struct neb_pool {
     uint32_t streak, flags;
     uint64_t locked_calls, revocations;
     const char *name;
-    uint32_t last_held, reserved_held; /* bytes by the owner, when another thread last wanted the pool */
+    size_t last_held; /* bytes by the owner, when another thread last wanted the pool */
     void *memory;
     size_t memory_bytes;
     void *reserved[4];
@@ -142,28 +142,28 @@ NEB_INTERNAL_ neb_pool_slab_ *neb_pool_find_(neb_pool *pool, const void *p, uint
     }
 }
 
-NEB_INTERNAL_ void **neb_pool_at_(neb_pool *pool, uint32_t place)
+NEB_INTERNAL_ void **neb_pool_at_(neb_pool *pool, size_t place)
 {
     return (void **)(void *)neb_at_(pool->magazine, place);
 }
 
 /* Whether a block of this state is live when so many bytes of the magazine are in use. Who is not the owner read `held`
  * (acquire) before: a block that was taken and passed on to him is found in no place that he can see. */
-NEB_INTERNAL_ bool neb_pool_is_live_(neb_pool *pool, const void *block, uint32_t state, uint32_t held)
+NEB_INTERNAL_ bool neb_pool_is_live_(neb_pool *pool, const void *block, uint32_t state, size_t held)
 {
     uint32_t place = state - NEB_POOL_PLACE_;
     return place <= NEB_POOL_FULL_ && (place >= held || __atomic_load_n(neb_pool_at_(pool, place), __ATOMIC_RELAXED) != block);
 }
 
 /* Puts a block on top of the magazine, of which so much is in use; neb_pool_hold_ is to count it. */
-NEB_INTERNAL_ void neb_pool_put_(neb_pool *pool, void *block, uint32_t *state, uint32_t held)
+NEB_INTERNAL_ void neb_pool_put_(neb_pool *pool, void *block, uint32_t *state, size_t held)
 {
     __atomic_store_n(neb_pool_at_(pool, held), block, __ATOMIC_RELAXED);
-    __atomic_store_n(state, NEB_POOL_PLACE_ + held, __ATOMIC_RELAXED);
+    __atomic_store_n(state, NEB_POOL_PLACE_ + (uint32_t)held, __ATOMIC_RELAXED);
 }
 
 /* Publishes what was put. */
-NEB_INTERNAL_ void neb_pool_hold_(neb_pool_bias_ *bias, uint32_t held)
+NEB_INTERNAL_ void neb_pool_hold_(neb_pool_bias_ *bias, size_t held)
 {
     __atomic_store_n(&bias->held, held, __ATOMIC_RELEASE);
 }
@@ -192,9 +192,8 @@ __attribute__((always_inline)) NEB_INTERNAL_ bool neb_pool_alloc_as_(neb_pool *p
 {
     if (NEB_UNLIKELY_(!neb_pool_enter_(pool, bias)))
         return false;
-    uint32_t held = bias->held;
-    if (NEB_LIKELY_(held != 0)) {
-        held -= NEB_POOL_STEP_;
+    size_t held;
+    if (NEB_LIKELY_(!__builtin_sub_overflow(bias->held, NEB_POOL_STEP_, &held))) { /* subtraction and test are one */
         *block = *neb_pool_at_(pool, held);
         neb_pool_hold_(bias, held);
         neb_pool_leave_(bias);
@@ -210,7 +209,7 @@ __attribute__((always_inline)) NEB_INTERNAL_ bool neb_pool_free_as_(neb_pool *po
     if (NEB_UNLIKELY_(!neb_pool_enter_(pool, bias)))
         return false;
     uint64_t index;
-    uint32_t held = bias->held;
+    size_t held = bias->held;
     neb_pool_slab_ *slab = neb_pool_find_(pool, block, &index);
     if (NEB_LIKELY_(slab != NULL && held != NEB_POOL_FULL_ && neb_pool_is_live_(pool, block, slab->state[index], held))) {
         neb_pool_put_(pool, block, &slab->state[index], held);
