@@ -2,15 +2,15 @@
  *
  *   optin [--json] [--rounds N]
  *
- *   alloc       a batch of 400 blocks allocated, right after such a batch was given back
- *   alloc+end   the same with what it takes to give them back: 400 frees, or one reset, leave, frame end
+ *   alloc       a batch of 500 blocks allocated, right after such a batch was given back
+ *   alloc+end   the same with what it takes to give them back: 500 frees, or one reset, leave, frame end
  *   few         7 blocks and their end: as many as glibc keeps in its per-thread cache, its fastest state
  *   hundred     100 blocks and their end, as a request handler does it
  *   thousand    1,000 blocks and their end: where there are headers, more than a first-level cache of 48 KiB holds
  *   fresh       200,000 blocks of memory that was never used, kept: page faults are part of it
  *   end         the end alone, after 10, 1,000 and 100,000 objects: it should not depend on how many
  *
- * 400 blocks with headers fit the cache, so that `alloc` is the price of the call. Their addresses are kept four at a time:
+ * 500 blocks with headers fit the cache, so that `alloc` is the price of the call. Their addresses are kept four at a time:
  * a processor that stores into one cache line a cycle would else spend a whole one on the loop's own store, which is as
  * much as a bump arena takes.
  *
@@ -28,7 +28,7 @@
 extern void *__libc_malloc(size_t size);
 extern void __libc_free(void *p);
 
-enum { BLOCK = 64, BATCH = 400, FEW = 7, THOUSAND = 1000, FRESH = 200000, HUNDRED = 100, ROUNDS_MAX = 100000, PATTERNS = 6 };
+enum { BLOCK = 64, BATCH = 500, FEW = 7, THOUSAND = 1000, FRESH = 200000, HUNDRED = 100, ROUNDS_MAX = 100000, PATTERNS = 6 };
 
 #define USE(p) __asm__ volatile("" : : "r"(p) : "memory")
 

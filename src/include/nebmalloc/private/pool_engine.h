@@ -104,10 +104,17 @@ NEB_ENGINE_ uint32_t neb_pool_take_(neb_pool *pool)
     return number;
 }
 
+NEB_INTERNAL_ neb_pool_use_ neb_pool_use_of_(const neb_pool_bias_ *bias)
+{
+    neb_pool_use_ use;
+    use.both = __atomic_load_n(&bias->use.both, __ATOMIC_ACQUIRE);
+    return use;
+}
+
 /* Bytes of the magazine in use; 0 without an owner. */
 NEB_INTERNAL_ size_t neb_pool_held_(const neb_pool *pool)
 {
-    return __atomic_load_n(&pool->owner->held, __ATOMIC_ACQUIRE);
+    return neb_pool_use_of_(pool->owner).half.held;
 }
 
 NEB_INTERNAL_ uint32_t neb_pool_number_(neb_pool *pool, const void *block)
@@ -157,9 +164,9 @@ NEB_ENGINE_ bool neb_pool_revoke_(neb_pool *pool)
         return false;
     }
     /* Now the owner either is inside and says so, or will find that it lost the pool. */
-    while (__atomic_load_n(&owner->busy, __ATOMIC_ACQUIRE) != 0)
+    while (neb_pool_use_of_(owner).half.busy != 0)
         (void)sched_yield();
-    neb_pool_spill_(pool, __atomic_load_n(&owner->held, __ATOMIC_RELAXED), 0);
+    neb_pool_spill_(pool, neb_pool_use_of_(owner).half.held, 0);
     pool->revocations++;
     pool->streak = 0;
     return true;
