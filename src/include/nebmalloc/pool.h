@@ -64,10 +64,10 @@ struct neb_pool_stats {
 };
 
 enum { NEB_POOL_SLABS_ = 40, NEB_POOL_INDEX_BITS_ = 26, NEB_POOL_HOLDS_ = 1024, NEB_POOL_OWNERS_ = 17 };
-#define NEB_POOL_STEP_ ((uint32_t)sizeof(void *))
+#define NEB_POOL_STEP_ sizeof(void *)
 #define NEB_POOL_FULL_ (NEB_POOL_HOLDS_ * NEB_POOL_STEP_)
 #define NEB_POOL_PLACE_ UINT32_C(0xF0000000) /* above all numbers; plus a place in the magazine, in bytes */
-#define NEB_POOL_NOWHERE_ (NEB_POOL_PLACE_ + NEB_POOL_FULL_)
+#define NEB_POOL_NOWHERE_ (NEB_POOL_PLACE_ + (uint32_t)NEB_POOL_FULL_)
 #define NEB_POOL_NIL_ UINT32_MAX
 #define NEB_POOL_INDEX_MASK_ ((1u << NEB_POOL_INDEX_BITS_) - 1)
 
@@ -80,14 +80,26 @@ typedef struct neb_pool_slab_ {
     size_t memory_bytes;
 } neb_pool_slab_;
 
+/* What the owner says: both in one store, when its call ends, as a number that is `held`. Others read both. */
+typedef union neb_pool_use_ {
+    struct {
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        uint32_t busy, held;
+#else
+        uint32_t held; /* bytes of the magazine in use; means nothing while another is owner */
+        uint32_t busy; /* inside a call */
+#endif
+    } half;
+    uint64_t both; /* atomic */
+} neb_pool_use_;
+
 /* What one thread writes as owner; never another's, so that a thread that lost the pool and has not noticed yet does no
- * harm. Both that change stand in one cache line: a processor stores twice a cycle into one, but only once into two in
- * turn. One word for both was slower: loads are forwarded badly from a place that is written twice. */
+ * harm. In one cache line, and apart from the blocks' states: a processor stores twice a cycle into one line, but only
+ * once into two in turn, and that is what an allocation waits for. */
 typedef struct neb_pool_bias_ {
     uintptr_t thread; /* atomic: neb_thread_word_; 0: unused; constant from then on */
-    uint32_t held;    /* atomic: bytes of the magazine in use; means nothing while another is owner */
-    uint32_t busy;    /* atomic: inside a call */
-    uint32_t reserved[12];
+    neb_pool_use_ use;
+    uint64_t reserved[6];
 } neb_pool_bias_;
 
 struct neb_pool {
@@ -106,7 +118,7 @@ struct neb_pool {
     uint32_t streak, flags;
     uint64_t locked_calls, revocations;
     const char *name;
-    uint32_t last_held, reserved_held; /* bytes by the owner, when another thread last wanted the pool */
+    size_t last_held; /* bytes by the owner, when another thread last wanted the pool */
     void *memory;
     size_t memory_bytes;
     void *reserved[4];
@@ -142,44 +154,45 @@ NEB_INTERNAL_ neb_pool_slab_ *neb_pool_find_(neb_pool *pool, const void *p, uint
     }
 }
 
-NEB_INTERNAL_ void **neb_pool_at_(neb_pool *pool, uint32_t place)
+NEB_INTERNAL_ void **neb_pool_at_(neb_pool *pool, size_t place)
 {
     return (void **)(void *)neb_at_(pool->magazine, place);
 }
 
 /* Whether a block of this state is live when so many bytes of the magazine are in use. Who is not the owner read `held`
  * (acquire) before: a block that was taken and passed on to him is found in no place that he can see. */
-NEB_INTERNAL_ bool neb_pool_is_live_(neb_pool *pool, const void *block, uint32_t state, uint32_t held)
+NEB_INTERNAL_ bool neb_pool_is_live_(neb_pool *pool, const void *block, uint32_t state, size_t held)
 {
     uint32_t place = state - NEB_POOL_PLACE_;
     return place <= NEB_POOL_FULL_ && (place >= held || __atomic_load_n(neb_pool_at_(pool, place), __ATOMIC_RELAXED) != block);
 }
 
 /* Puts a block on top of the magazine, of which so much is in use; neb_pool_hold_ is to count it. */
-NEB_INTERNAL_ void neb_pool_put_(neb_pool *pool, void *block, uint32_t *state, uint32_t held)
+NEB_INTERNAL_ void neb_pool_put_(neb_pool *pool, void *block, uint32_t *state, size_t held)
 {
     __atomic_store_n(neb_pool_at_(pool, held), block, __ATOMIC_RELAXED);
-    __atomic_store_n(state, NEB_POOL_PLACE_ + held, __ATOMIC_RELAXED);
+    __atomic_store_n(state, NEB_POOL_PLACE_ + (uint32_t)held, __ATOMIC_RELAXED);
 }
 
-/* Publishes what was put. */
-NEB_INTERNAL_ void neb_pool_hold_(neb_pool_bias_ *bias, uint32_t held)
+/* Publishes what was put, and ends the owner's call. */
+NEB_INTERNAL_ void neb_pool_hold_(neb_pool_bias_ *bias, size_t held)
 {
-    __atomic_store_n(&bias->held, held, __ATOMIC_RELEASE);
+    __atomic_store_n(&bias->use.both, held, __ATOMIC_RELEASE);
 }
 
+/* Ends a call that looked at nothing but what is the thread's own. */
 NEB_INTERNAL_ void neb_pool_leave_(neb_pool_bias_ *bias)
 {
-    __atomic_store_n(&bias->busy, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&bias->use.half.busy, 0, __ATOMIC_RELAXED);
 }
 
-/* Whether the calling thread is the owner, and this its bias. Between these two it is inside; one that lost the pool
- * notices by the second look. */
+/* Whether the calling thread is the owner, and this its bias. It is inside then, until one of the two above; one that
+ * lost the pool notices by the second look. */
 NEB_INTERNAL_ bool neb_pool_enter_(neb_pool *pool, neb_pool_bias_ *bias)
 {
     if (NEB_UNLIKELY_(__atomic_load_n(&bias->thread, __ATOMIC_RELAXED) != neb_thread_word_()))
         return false; /* relaxed: one's own word one has written oneself */
-    __atomic_store_n(&bias->busy, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&bias->use.half.busy, 1, __ATOMIC_RELAXED);
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* whoever takes the pool away makes it a full one (membarrier) */
     if (NEB_LIKELY_(__atomic_load_n(&pool->owner, __ATOMIC_RELAXED) == bias))
         return true;
@@ -192,12 +205,10 @@ __attribute__((always_inline)) NEB_INTERNAL_ bool neb_pool_alloc_as_(neb_pool *p
 {
     if (NEB_UNLIKELY_(!neb_pool_enter_(pool, bias)))
         return false;
-    uint32_t held = bias->held;
-    if (NEB_LIKELY_(held != 0)) {
-        held -= NEB_POOL_STEP_;
+    size_t held;
+    if (NEB_LIKELY_(!__builtin_sub_overflow((size_t)bias->use.half.held, NEB_POOL_STEP_, &held))) { /* one instruction */
         *block = *neb_pool_at_(pool, held);
         neb_pool_hold_(bias, held);
-        neb_pool_leave_(bias);
         return true;
     }
     neb_pool_leave_(bias);
@@ -210,15 +221,14 @@ __attribute__((always_inline)) NEB_INTERNAL_ bool neb_pool_free_as_(neb_pool *po
     if (NEB_UNLIKELY_(!neb_pool_enter_(pool, bias)))
         return false;
     uint64_t index;
-    uint32_t held = bias->held;
+    size_t held = bias->use.half.held;
     neb_pool_slab_ *slab = neb_pool_find_(pool, block, &index);
     if (NEB_LIKELY_(slab != NULL && held != NEB_POOL_FULL_ && neb_pool_is_live_(pool, block, slab->state[index], held))) {
         neb_pool_put_(pool, block, &slab->state[index], held);
         neb_pool_hold_(bias, held + NEB_POOL_STEP_);
-        neb_pool_leave_(bias);
         return true;
     }
-    neb_pool_leave_(bias);
+    neb_pool_hold_(bias, held);
     return false;
 }
 

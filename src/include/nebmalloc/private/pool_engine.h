@@ -104,10 +104,17 @@ NEB_ENGINE_ uint32_t neb_pool_take_(neb_pool *pool)
     return number;
 }
 
-/* Bytes of the magazine in use; 0 without an owner. */
-NEB_INTERNAL_ uint32_t neb_pool_held_(const neb_pool *pool)
+NEB_INTERNAL_ neb_pool_use_ neb_pool_use_of_(const neb_pool_bias_ *bias)
 {
-    return __atomic_load_n(&pool->owner->held, __ATOMIC_ACQUIRE);
+    neb_pool_use_ use;
+    use.both = __atomic_load_n(&bias->use.both, __ATOMIC_ACQUIRE);
+    return use;
+}
+
+/* Bytes of the magazine in use; 0 without an owner. */
+NEB_INTERNAL_ size_t neb_pool_held_(const neb_pool *pool)
+{
+    return neb_pool_use_of_(pool->owner).half.held;
 }
 
 NEB_INTERNAL_ uint32_t neb_pool_number_(neb_pool *pool, const void *block)
@@ -119,12 +126,12 @@ NEB_INTERNAL_ uint32_t neb_pool_number_(neb_pool *pool, const void *block)
 
 /* Moves the oldest blocks of a magazine to the shared list, so that `keep` bytes stay in use. Called with the lock, by the
  * owner or when there is none. */
-NEB_ENGINE_ void neb_pool_spill_(neb_pool *pool, uint32_t held, uint32_t keep)
+NEB_ENGINE_ void neb_pool_spill_(neb_pool *pool, size_t held, size_t keep)
 {
-    uint32_t gone = held - keep;
-    for (uint32_t place = 0; place < gone; place += NEB_POOL_STEP_)
+    size_t gone = held - keep;
+    for (size_t place = 0; place < gone; place += NEB_POOL_STEP_)
         neb_pool_share_(pool, neb_pool_number_(pool, *neb_pool_at_(pool, place)));
-    for (uint32_t place = 0; place < keep; place += NEB_POOL_STEP_) {
+    for (size_t place = 0; place < keep; place += NEB_POOL_STEP_) {
         void *block = *neb_pool_at_(pool, gone + place);
         neb_pool_put_(pool, block, neb_pool_state_(pool, neb_pool_number_(pool, block)), place);
     }
@@ -157,9 +164,9 @@ NEB_ENGINE_ bool neb_pool_revoke_(neb_pool *pool)
         return false;
     }
     /* Now the owner either is inside and says so, or will find that it lost the pool. */
-    while (__atomic_load_n(&owner->busy, __ATOMIC_ACQUIRE) != 0)
+    while (neb_pool_use_of_(owner).half.busy != 0)
         (void)sched_yield();
-    neb_pool_spill_(pool, __atomic_load_n(&owner->held, __ATOMIC_RELAXED), 0);
+    neb_pool_spill_(pool, neb_pool_use_of_(owner).half.held, 0);
     pool->revocations++;
     pool->streak = 0;
     return true;
@@ -177,7 +184,7 @@ NEB_ENGINE_ void neb_pool_note_(neb_pool *pool)
     if (!is_due || (pool->flags & NEB_POOL_UNBIASED_) != 0)
         return;
     pool->streak = 0;
-    uint32_t held = neb_pool_held_(pool);
+    size_t held = neb_pool_held_(pool);
     neb_pool_bias_ *mine = neb_pool_bias_of_(pool, me);
     bool is_idle = mine != NULL && (!neb_pool_is_owned_(pool) || (pool->last_held == held && neb_pool_revoke_(pool)));
     pool->last_held = held;
@@ -190,9 +197,10 @@ NEB_ENGINE_ void neb_pool_note_(neb_pool *pool)
 /* Fills the owner's empty magazine by half. Called with the lock, by the owner. */
 NEB_ENGINE_ void neb_pool_refill_(neb_pool *pool)
 {
-    uint32_t number[NEB_POOL_BATCH_], count = 0, held = 0;
+    uint32_t number[NEB_POOL_BATCH_], count = 0;
     while (count < NEB_POOL_BATCH_ && (number[count] = neb_pool_take_(pool)) != NEB_POOL_NIL_)
         count++;
+    size_t held = 0;
     for (; count > 0; held += NEB_POOL_STEP_) { /* ascending addresses come first */
         uint32_t next = number[--count];
         neb_pool_put_(pool, neb_pool_block_(pool, next), neb_pool_state_(pool, next), held);
@@ -218,7 +226,7 @@ NEB_ENGINE_ void *neb_pool_alloc_locked_(neb_pool *pool)
     if (pool->owner->thread == neb_thread_word_()) {
         if (neb_pool_held_(pool) == 0)
             neb_pool_refill_(pool);
-        uint32_t held = neb_pool_held_(pool);
+        size_t held = neb_pool_held_(pool);
         if (held == 0)
             return NULL;
         neb_pool_hold_(pool->owner, held - NEB_POOL_STEP_);
@@ -281,7 +289,8 @@ NEB_ENGINE_ void neb_engine_pool_free(neb_pool *pool, void *block)
     if (number == NEB_POOL_NIL_)
         neb_pool_bad_free_(pool, block);
     neb_spin_lock_(&pool->lock);
-    uint32_t held = neb_pool_held_(pool), state = __atomic_load_n(neb_pool_state_(pool, number), __ATOMIC_RELAXED);
+    size_t held = neb_pool_held_(pool);
+    uint32_t state = __atomic_load_n(neb_pool_state_(pool, number), __ATOMIC_RELAXED);
     if (!neb_pool_is_live_(pool, block, state, held))
         neb_pool_bad_free_(pool, block);
     if ((pool->flags & NEB_POOL_FILLS_) != 0)
