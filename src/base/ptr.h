@@ -9,9 +9,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Bits that are no part of the address: the memory tag, where the build has them. */
+#if defined(__ARM_FEATURE_MEMORY_TAGGING)
+#define PTR_TAG ((uintptr_t)15 << 56)
+#else
+#define PTR_TAG ((uintptr_t)0)
+#endif
+
 NEB_INLINE uintptr_t ptr_address(const volatile void *p)
 {
-    return (uintptr_t)p;
+    return (uintptr_t)p & ~PTR_TAG;
 }
 
 NEB_INLINE unsigned char *ptr_add(void *base, size_t bytes)

@@ -20,19 +20,21 @@ struct place {
     const unsigned char *stack; /* points to where sp says */
 };
 
-/* In a function without a callee of its own in between: the place in the caller that will go on when it returns. */
-#if defined(__x86_64__) || defined(__aarch64__)
-#define PLACE_OF_CALLER()                                                                                              \
-    place_above((const unsigned char *)__builtin_frame_address(0), (uintptr_t)__builtin_extract_return_addr(__builtin_return_address(0)))
+/* In a function without a callee of its own in between: the place in the caller that will go on when it returns. A frame address
+ * is where the caller's frame pointer is saved. On x86-64 that is right below the caller's stack, with the return address between;
+ * on aarch64 it is at the frame's other end. */
+#define RETURN_ADDRESS() (uintptr_t)__builtin_extract_return_addr(__builtin_return_address(0))
+#if defined(__x86_64__)
+#define PLACE_OF_CALLER() place_above(__builtin_frame_address(0), (const unsigned char *)__builtin_frame_address(0) + 2 * sizeof(void *), RETURN_ADDRESS())
+#elif defined(__aarch64__)
+#define PLACE_OF_CALLER() place_above(__builtin_frame_address(0), (const unsigned char *)__builtin_dwarf_cfa(), RETURN_ADDRESS())
 #else
-#define PLACE_OF_CALLER() place_unknown((uintptr_t)__builtin_return_address(0))
+#define PLACE_OF_CALLER() place_unknown(RETURN_ADDRESS())
 #endif
 
-/* A frame address is where the caller's frame pointer is saved, with the return address beside it. */
-NEB_INLINE struct place place_above(const unsigned char *frame, uintptr_t pc)
+NEB_INLINE struct place place_above(const void *frame, const unsigned char *stack, uintptr_t pc)
 {
-    const uintptr_t *saved = (const uintptr_t *)(const void *)frame;
-    const unsigned char *stack = frame + 2 * sizeof(void *);
+    const uintptr_t *saved = (const uintptr_t *)frame;
     return (struct place){pc, ptr_address(stack), saved[0], stack};
 }
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { UNIT_SECONDS = 300 }; /* only a hang reaches it */
 
@@ -74,6 +75,18 @@ static inline uint64_t unit_random(uint64_t *state)
     x = (x ^ (x >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
     x = (x ^ (x >> 27)) * UINT64_C(0x94D049BB133111EB);
     return x ^ (x >> 31);
+}
+
+/* Asked of the kernel, which answers where a load would be a fault. */
+static inline bool can_be_read(const void *p)
+{
+    int ends[2];
+    if (pipe(ends) != 0)
+        return false;
+    bool answer = write(ends[1], p, 1) == 1;
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    return answer;
 }
 
 static inline bool all_bytes_are(const void *memory, size_t bytes, unsigned value)
