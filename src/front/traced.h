@@ -6,6 +6,7 @@
 #define NEB_FRONT_TRACED_H
 
 #include "policy/policy.h"
+#include "trace/lane.h"
 #include "trace/state.h"
 #include <stddef.h>
 
@@ -13,9 +14,9 @@
  * only what stands behind the constant itself. */
 #define CALL_IS_TRACED() (POLICY_TRACE && trace_is_on())
 /* In mode sample most calls need nothing but a countdown, or a look into a table that stays in the cache. */
-#define ALLOC_IS_TRACED(size) (CALL_IS_TRACED() && !trace_skips(size))
+#define ALLOC_IS_TRACED(size) (CALL_IS_TRACED() && !lane_skips(size))
 #define FREE_IS_TRACED(p) (CALL_IS_TRACED() && trace_may_know(p))
-#define REALLOC_IS_TRACED(p, size) (CALL_IS_TRACED() && (trace_may_know(p) || !trace_skips(size)))
+#define REALLOC_IS_TRACED(p, size) (CALL_IS_TRACED() && (trace_may_know(p) || !lane_skips(size)))
 
 void *neb_traced_malloc(size_t size);
 void *neb_traced_calloc(size_t count, size_t size);
