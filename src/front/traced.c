@@ -18,7 +18,7 @@ static void *recorded(void *p, const struct record_call *call)
 /* Of an allocation that is here because some are guarded. */
 static bool is_unrecorded(size_t size)
 {
-    return trace_has_guards() && (!trace_is_on() || trace_skips(size));
+    return trace_has_guards() && (!trace_is_on() || lane_skips(size));
 }
 
 /* NULL: it is not this one's turn, or there is no slot. */

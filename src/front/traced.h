@@ -8,6 +8,7 @@
 #define NEB_FRONT_TRACED_H
 
 #include "policy/policy.h"
+#include "trace/lane.h"
 #include "trace/state.h"
 #include <stddef.h>
 
@@ -15,10 +16,10 @@
  * only what stands behind the constant itself.
  *
  * In mode sample most calls need nothing but a countdown, or a look into a table that stays in the cache. */
-#define ALLOC_IS_TRACED(size) (POLICY_TRACE && trace_is_watching() && (trace_has_guards() || !trace_skips(size)))
+#define ALLOC_IS_TRACED(size) (POLICY_TRACE && trace_is_watching() && (trace_has_guards() || !lane_skips(size)))
 #define FREE_IS_TRACED(p) (POLICY_TRACE && trace_is_on() && trace_may_know(p))
 #define REALLOC_IS_TRACED(p, size)                                                                                     \
-    (POLICY_TRACE && trace_is_watching() && (trace_has_guards() || trace_may_know(p) || !trace_skips(size)))
+    (POLICY_TRACE && trace_is_watching() && (trace_has_guards() || trace_may_know(p) || !lane_skips(size)))
 
 void *neb_traced_malloc(size_t size);
 void *neb_traced_calloc(size_t count, size_t size);

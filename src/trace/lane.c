@@ -16,8 +16,7 @@
 
 enum { SHARED_ID = 0, EVENT_BYTES_MAX = 6 * VARINT_BYTES_MAX, WAIT_MS_MAX = 1000 };
 
-_Thread_local uint64_t neb_until_sample __attribute__((tls_model("initial-exec")));
-static _Thread_local struct lane *own __attribute__((tls_model("initial-exec")));
+_Thread_local struct lane *neb_lane_own __attribute__((tls_model("initial-exec")));
 
 static struct lane shared_lane = {.id = SHARED_ID, .is_shared = 1};
 static struct lane *_Atomic by_id[LANES_MAX + 1] = {&shared_lane}; /* lanes are never unmapped */
@@ -144,23 +143,15 @@ static NEB_COLD struct lane *lane_take(void)
     if (lane != NULL && lane->session == atomic_load_explicit(&state()->session, memory_order_relaxed))
         thread_write(lane, THREAD_BEGINS); /* it was another thread's in this session */
     neb_lock_give(&neb_locks[LOCK_TRACE_LANES]);
-    own = lane;
+    neb_lane_own = lane;
     if (lane != NULL)
         (void)neb_thread_watch(); /* refused: the lane stays with it when the thread ends */
     return lane;
 }
 
-static NEB_COLD struct lane *lane_dropped(void)
-{
-    struct lane *lane = own;
-    if (lane != NULL) /* not by a plain store: the call that this one interrupted may be counting, too */
-        atomic_fetch_add_explicit(&lane->counts.dropped, 1, memory_order_relaxed);
-    return NULL;
-}
-
 static struct lane *lane_enter_new(void)
 {
-    struct lane *lane = own;
+    struct lane *lane = neb_lane_own;
     if (lane == NULL && (lane = lane_take()) == NULL) {
         atomic_store_explicit(&neb_hold.lane_busy, 0, memory_order_relaxed);
         return NULL;
@@ -169,13 +160,13 @@ static struct lane *lane_enter_new(void)
     atomic_signal_fence(memory_order_seq_cst); /* A1 */
     bool is_begun = lane->session == atomic_load_explicit(&state()->session, memory_order_relaxed);
     if (trace_mode() == NBT_MODE_OFF || (!is_begun && !lane_begin(lane))) {
-        neb_lane_leave(lane);
+        lane_leave(lane);
         return NULL;
     }
     return lane;
 }
 
-NEB_NOINLINE static struct lane *lane_enter_slow(void)
+struct lane *neb_lane_enter_slow(void)
 {
     int saved = neb_os_error();
     struct lane *lane = lane_enter_new();
@@ -183,44 +174,26 @@ NEB_NOINLINE static struct lane *lane_enter_slow(void)
     return lane;
 }
 
-struct lane *neb_lane_enter(void)
+struct lane *neb_lane_dropped(void)
 {
-    struct lane *lane = own;
-    if (NEB_UNLIKELY(atomic_load_explicit(&neb_hold.lane_busy, memory_order_relaxed) != 0)) /* this thread's own: a signal came */
-        return lane_dropped();
-    atomic_store_explicit(&neb_hold.lane_busy, 1, memory_order_relaxed);
-    if (NEB_UNLIKELY(lane == NULL))
-        return lane_enter_slow();
-    atomic_store_explicit(&lane->busy, 1, memory_order_relaxed);
-    atomic_signal_fence(memory_order_seq_cst); /* A1 */
-    if (NEB_UNLIKELY(trace_mode() == NBT_MODE_OFF ||
-                     lane->session != atomic_load_explicit(&state()->session, memory_order_relaxed)))
-        return lane_enter_slow();
-    return lane;
+    if (neb_lane_own != NULL) /* not by a plain store: the call that this one interrupted may be counting, too */
+        atomic_fetch_add_explicit(&neb_lane_own->counts.dropped, 1, memory_order_relaxed);
+    return NULL;
 }
 
-struct lane *neb_lane_mine(void)
+void neb_lane_leave_shared(void)
 {
-    return own;
-}
-
-void neb_lane_leave(struct lane *lane)
-{
-    atomic_store_explicit(&lane->busy, 0, memory_order_release); /* A1 */
-    if (NEB_UNLIKELY(lane->is_shared))
-        neb_lock_give(&neb_locks[LOCK_TRACE_SHARED]);
-    atomic_signal_fence(memory_order_seq_cst);
-    atomic_store_explicit(&neb_hold.lane_busy, 0, memory_order_relaxed);
+    neb_lock_give(&neb_locks[LOCK_TRACE_SHARED]);
 }
 
 void neb_lane_end(void)
 {
-    struct lane *lane = own;
+    struct lane *lane = neb_lane_own;
     neb_hold.lane_ended = 1;
     if (lane == NULL)
         return;
     atomic_store_explicit(&neb_hold.lane_busy, 1, memory_order_relaxed); /* signal handlers: no more of this lane */
-    own = NULL;
+    neb_lane_own = NULL;
     neb_lock_take(&neb_locks[LOCK_TRACE_LANES]);
     if (trace_mode() != NBT_MODE_OFF && lane->session == atomic_load_explicit(&state()->session, memory_order_relaxed))
         thread_write(lane, THREAD_ENDS);
@@ -473,7 +446,7 @@ bool neb_lanes_wait(void)
     for (unsigned ms = 0; ms < WAIT_MS_MAX; ms++) {
         bool busy = false;
         for (const struct lane *lane = lanes_first(); lane != NULL; lane = lane->next)
-            busy |= lane != own && atomic_load_explicit(&lane->busy, memory_order_acquire) != 0; /* A1 */
+            busy |= lane != neb_lane_own && atomic_load_explicit(&lane->busy, memory_order_acquire) != 0; /* A1 */
         if (!busy)
             return passed;
         neb_os_sleep_ms(1);
@@ -500,7 +473,7 @@ void neb_lanes_forget(void)
         neb_output_drop(&lane->chunk);
         lane->session = 0;
         atomic_store_explicit(&lane->busy, 0, memory_order_relaxed);
-        if (lane != own && !lane->is_shared) {
+        if (lane != neb_lane_own && !lane->is_shared) {
             neb_capture_forget(&lane->stacks);
             lane->next_unused = unused;
             unused = lane;

@@ -16,9 +16,11 @@
 #ifndef NEB_TRACE_LANE_H
 #define NEB_TRACE_LANE_H
 
+#include "os/lock.h"
 #include "trace/block.h"
 #include "trace/capture.h"
 #include "trace/format.h"
+#include "trace/state.h"
 #include <stdatomic.h>
 
 struct lane_counts {
@@ -32,6 +34,7 @@ struct lane {
     uint8_t is_shared;
     _Atomic uint64_t number; /* allocations so far, in this session; written by the lane, read by any */
     uint32_t until_pulse;
+    uint64_t until_sample; /* bytes, in mode sample; 0: not drawn yet. The rest of one serves the next session: the process has no memory */
     uint64_t random;
     struct lane *next;    /* all of them, or those that wait for a thread */
     struct lane *next_unused;
@@ -46,11 +49,51 @@ struct lane {
     struct stack_cache stacks;
 };
 
-/* The calling thread's lane, in which it may record until neb_lane_leave; NULL: it may not. */
-struct lane *neb_lane_enter(void);
-void neb_lane_leave(struct lane *lane);
 /* The calling thread's, begun or not; NULL: it has none. */
-struct lane *neb_lane_mine(void);
+extern _Thread_local struct lane *neb_lane_own __attribute__((tls_model("initial-exec")));
+
+/* Mode sample: whether the next sample lies behind this allocation, of which nothing then needs to be told: neither the
+ * lane is entered nor a function called. A signal that comes in between may cost a sample's distance some bytes, no more. */
+NEB_INLINE bool lane_skips(size_t size)
+{
+    struct lane *lane = neb_lane_own;
+    size_t bytes = size + (size == 0);
+    if (trace_mode() != NBT_MODE_SAMPLE || lane == NULL || lane->until_sample <= bytes)
+        return false;
+    lane->until_sample -= bytes;
+    return true;
+}
+
+NEB_COLD struct lane *neb_lane_dropped(void);
+NEB_NOINLINE struct lane *neb_lane_enter_slow(void);
+NEB_COLD void neb_lane_leave_shared(void);
+
+/* The calling thread's lane, in which it may record until lane_leave; NULL: it may not. */
+NEB_INLINE struct lane *lane_enter(void)
+{
+    const struct trace_state *state = &neb_trace_page.state;
+    struct lane *lane = neb_lane_own;
+    if (NEB_UNLIKELY(atomic_load_explicit(&neb_hold.lane_busy, memory_order_relaxed) != 0)) /* this thread's own: a signal came */
+        return neb_lane_dropped();
+    atomic_store_explicit(&neb_hold.lane_busy, 1, memory_order_relaxed);
+    if (NEB_UNLIKELY(lane == NULL))
+        return neb_lane_enter_slow();
+    atomic_store_explicit(&lane->busy, 1, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst); /* A1 */
+    if (NEB_UNLIKELY(trace_mode() == NBT_MODE_OFF || lane->session != atomic_load_explicit(&state->session, memory_order_relaxed)))
+        return neb_lane_enter_slow();
+    return lane;
+}
+
+NEB_INLINE void lane_leave(struct lane *lane)
+{
+    atomic_store_explicit(&lane->busy, 0, memory_order_release); /* A1 */
+    if (NEB_UNLIKELY(lane->is_shared))
+        neb_lane_leave_shared();
+    atomic_signal_fence(memory_order_seq_cst);
+    atomic_store_explicit(&neb_hold.lane_busy, 0, memory_order_relaxed);
+}
+
 /* The thread's end: what it records from then on goes through the shared lane. */
 void neb_lane_end(void);
 

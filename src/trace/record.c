@@ -58,12 +58,10 @@ void neb_record_begin(void)
 
 static void free_in_site(const struct lane *lane, const struct block_birth *birth)
 {
-    struct nbt_site *site = neb_site_numbered(birth->stack);
     struct lane_origin origin = neb_lane_origin(lane, birth);
     uint32_t ticks = (tick_of(now_ns()) - birth->tick) & ((1u << BLOCK_TICK_BITS) - 1);
     struct site_free end = {birth->size, origin.age, (uint64_t)ticks << BLOCK_TICK_SHIFT, origin.is_remote, weight_of(birth->size)};
-    if (site != NULL)
-        neb_site_free(site, &end);
+    neb_site_free(birth->stack, &end);
 }
 
 static void end_count(struct lane *lane, const struct block_birth *birth)
@@ -93,12 +91,12 @@ static bool is_wanted(struct lane *lane, size_t size)
 {
     if (NEB_LIKELY(trace_mode() != NBT_MODE_SAMPLE))
         return true;
-    if (neb_until_sample == 0)
-        neb_until_sample = distance_draw(lane);
-    if (trace_skips(size))
-        return false;
-    neb_until_sample = distance_draw(lane);
-    return true;
+    size_t bytes = size + (size == 0);
+    if (lane->until_sample == 0)
+        lane->until_sample = distance_draw(lane);
+    bool is_wanted = lane->until_sample <= bytes;
+    lane->until_sample = is_wanted ? distance_draw(lane) : lane->until_sample - bytes;
+    return is_wanted;
 }
 
 static size_t usable_of(const void *p, const struct block_slot *slot)
@@ -108,10 +106,8 @@ static size_t usable_of(const void *p, const struct block_slot *slot)
 
 static void alloc_in_site(void *p, const struct block_slot *slot, uint32_t number, size_t size, const void *old, bool is_realloc)
 {
-    struct nbt_site *site = neb_site_numbered(number);
     struct site_alloc alloc = {size, usable_of(p, slot), now_ns(), is_realloc, is_realloc && old != p, weight_of(size)};
-    if (site != NULL)
-        neb_site_alloc(site, &alloc);
+    neb_site_alloc(number, &alloc);
 }
 
 /* The record names the stack in mode trace, and the site in the others. taken: the old block's, if this is a realloc. */
@@ -126,13 +122,14 @@ static void begin_record(struct lane *lane, void *p, const struct record_call *c
             end_record(lane, &taken->birth);
         return;
     }
+    __builtin_prefetch(slot.record, 1); /* it is rarely in the cache, and the stack takes long enough for it to come */
+    struct captured stack = neb_capture(&lane->stacks, &call->place);
     if (NEB_UNLIKELY(block_get(&slot, session, &before))) { /* its free came in the middle of recording something else */
         filter_change(p, -1);
         end_record(lane, &before);
     }
-    struct captured stack = neb_capture(&lane->stacks, &call->place);
     bool is_traced = trace_mode() == NBT_MODE_TRACE;
-    uint32_t named = is_traced ? stack.node : neb_site_of(stack.node, stack.note);
+    uint32_t named = is_traced ? stack.node : site_of(stack.node, stack.note);
     struct block_birth birth = {named, session, tick_of(now_ns()), lane->id,
                                 atomic_load_explicit(&lane->number, memory_order_relaxed), call->size};
     block_set(&slot, &birth);
@@ -159,24 +156,24 @@ static void begin_record(struct lane *lane, void *p, const struct record_call *c
 
 void neb_record_alloc(void *p, const struct record_call *call)
 {
-    struct lane *lane = neb_lane_enter();
+    struct lane *lane = lane_enter();
     if (lane == NULL)
         return;
     if (is_wanted(lane, call->size))
         begin_record(lane, p, call, NULL, NULL);
     lane_tick(lane);
-    neb_lane_leave(lane);
+    lane_leave(lane);
 }
 
 void neb_record_failed(const struct record_call *call)
 {
-    struct lane *lane = neb_lane_enter();
+    struct lane *lane = lane_enter();
     if (lane == NULL)
         return;
     count(&lane->counts.failed, 1);
     if (trace_mode() == NBT_MODE_TRACE)
         neb_lane_failed(lane, neb_capture(&lane->stacks, &call->place).node, call->size);
-    neb_lane_leave(lane);
+    lane_leave(lane);
 }
 
 /* ---- free and realloc ----------------------------------------------------------------------------------------------------- */
@@ -203,14 +200,14 @@ void neb_record_free(void *p)
         untracked_count();
         return;
     }
-    struct lane *lane = neb_lane_enter();
+    struct lane *lane = lane_enter();
     if (lane == NULL)
         return;
     block_clear(&slot);
     filter_change(p, -1);
     end_record(lane, &birth);
     lane_tick(lane);
-    neb_lane_leave(lane);
+    lane_leave(lane);
 }
 
 struct record_taken neb_record_take(void *p)
@@ -222,20 +219,20 @@ struct record_taken neb_record_take(void *p)
         untracked_count();
         return taken;
     }
-    struct lane *lane = neb_lane_enter();
+    struct lane *lane = lane_enter();
     if (lane == NULL)
         return taken;
     taken.has_record = true;
     taken.birth = birth;
     block_clear(&slot);
     filter_change(p, -1);
-    neb_lane_leave(lane);
+    lane_leave(lane);
     return taken;
 }
 
 void neb_record_settle(const void *old, void *p, const struct record_taken *taken, const struct record_call *call)
 {
-    struct lane *lane = neb_lane_enter();
+    struct lane *lane = lane_enter();
     if (lane == NULL)
         return;
     if (p != NULL && is_wanted(lane, call->size))
@@ -243,7 +240,7 @@ void neb_record_settle(const void *old, void *p, const struct record_taken *take
     else if (taken->has_record)
         end_record(lane, &taken->birth);
     lane_tick(lane);
-    neb_lane_leave(lane);
+    lane_leave(lane);
 }
 
 void neb_record_undo(void *p, const struct record_taken *taken)

@@ -25,8 +25,11 @@ static struct nbt_chunk *_Atomic chunks[CHUNKS_MAX];
 static uint32_t site_count; /* LOCK_TRACE_LANES */
 static bool is_full;
 
+/* NULL: there is none of this number, or not any more. */
 static struct nbt_site *site_at(uint32_t number)
 {
+    if (NEB_UNLIKELY(number - 1 >= (CHUNKS_MAX << SLOT_BITS) - 1))
+        return NULL;
     struct nbt_chunk *chunk = atomic_load_explicit(&chunks[number >> SLOT_BITS], memory_order_acquire); /* S1 */
     if (NEB_UNLIKELY(chunk == NULL)) /* the number is of a file before this one */
         return NULL;
@@ -74,21 +77,14 @@ static NEB_COLD uint32_t number_slow(uint32_t node)
     return number;
 }
 
-uint32_t neb_site_of(uint32_t node, uint32_t *note)
+uint32_t neb_site_find(uint32_t node, uint32_t *note)
 {
-    if (NEB_LIKELY(note != NULL && *note != 0))
-        return *note;
     uint32_t number = neb_depot_site(node);
     if (number == 0)
         number = number_slow(node);
     if (note != NULL)
         *note = number;
     return number;
-}
-
-struct nbt_site *neb_site_numbered(uint32_t number)
-{
-    return NEB_LIKELY(number - 1 < (CHUNKS_MAX << SLOT_BITS) - 1) ? site_at(number) : NULL;
 }
 
 /* ---- one change ---------------------------------------------------------------------------------------------------------- */
@@ -155,9 +151,12 @@ static uint64_t weighted_bytes(uint64_t weight, uint64_t bytes)
     return bytes * (weight / WEIGHT_ONE) + bytes * (weight % WEIGHT_ONE) / WEIGHT_ONE;
 }
 
-void neb_site_alloc(struct nbt_site *site, const struct site_alloc *alloc)
+void neb_site_alloc(uint32_t number, const struct site_alloc *alloc)
 {
     struct trace_state *state = &neb_trace_page.state;
+    struct nbt_site *site = site_at(number);
+    if (NEB_UNLIKELY(site == NULL))
+        return;
     site_lock(site);
     peak_note(site);
     if (site->allocs++ == 0)
@@ -186,9 +185,12 @@ void neb_site_alloc(struct nbt_site *site, const struct site_alloc *alloc)
         peak_raise(live, alloc->now_ns);
 }
 
-void neb_site_free(struct nbt_site *site, const struct site_free *free_)
+void neb_site_free(uint32_t number, const struct site_free *free_)
 {
     struct trace_state *state = &neb_trace_page.state;
+    struct nbt_site *site = site_at(number);
+    if (NEB_UNLIKELY(site == NULL))
+        return;
     site_lock(site);
     peak_note(site);
     site->frees++;

@@ -7,20 +7,23 @@
  * the newest peak; a site without such a note has not changed since. So a peak costs nothing, however many sites there are.
  *
  * Ownership  a site: its lock; which node has which site: LOCK_TRACE_LANES
- * Failure    the site of NBT_STACK_OTHER; NULL if there is not even that
+ * Failure    the site of NBT_STACK_OTHER; 0 if there is not even that
  * Sync       S1: a site is published in its node after it was made */
 #ifndef NEB_TRACE_SITE_H
 #define NEB_TRACE_SITE_H
 
+#include "base/attr.h"
 #include "trace/format.h"
 #include <stdbool.h>
 #include <stddef.h>
 
 /* The number of the site where a node's stack is counted; 0: none. note: kept with the stack by the caller (capture.h);
  * may be NULL. */
-uint32_t neb_site_of(uint32_t node, uint32_t *note);
-/* NULL: there is none of this number, or not any more. */
-struct nbt_site *neb_site_numbered(uint32_t number);
+uint32_t neb_site_find(uint32_t node, uint32_t *note);
+NEB_INLINE uint32_t site_of(uint32_t node, uint32_t *note)
+{
+    return NEB_LIKELY(note != NULL && *note != 0) ? *note : neb_site_find(node, note);
+}
 
 struct site_alloc {
     size_t size, usable;
@@ -28,7 +31,8 @@ struct site_alloc {
     bool is_realloc, has_moved;
     uint64_t weight; /* mode sample: in 256ths of a block; else 0 */
 };
-void neb_site_alloc(struct nbt_site *site, const struct site_alloc *alloc);
+/* Of a number that has no site, or not any more, nothing is counted. */
+void neb_site_alloc(uint32_t number, const struct site_alloc *alloc);
 
 struct site_free {
     size_t size;
@@ -37,7 +41,7 @@ struct site_free {
     bool is_remote;
     uint64_t weight;
 };
-void neb_site_free(struct nbt_site *site, const struct site_free *free_);
+void neb_site_free(uint32_t number, const struct site_free *free_);
 
 void neb_sites_begin(void);
 /* is_quiet: nobody is in the middle of counting, so that nothing need stay mapped. */

@@ -41,10 +41,6 @@ union trace_page {
 extern union trace_page neb_trace_page;
 extern uint32_t neb_trace_guards; /* 1 or 0; written once, before there are threads */
 
-/* Mode sample: bytes that the thread will allocate before its next sample; 0: not drawn yet. What is left of one when a
- * session ends serves the next one: the process has no memory. */
-extern _Thread_local uint64_t neb_until_sample __attribute__((tls_model("initial-exec")));
-
 NEB_INLINE uint32_t trace_mode(void)
 {
     /* whoever goes on acquires it: T1 */
@@ -78,17 +74,6 @@ NEB_INLINE bool trace_has_guards(void)
 NEB_INLINE bool trace_is_watching(void)
 {
     return NEB_UNLIKELY(atomic_load_explicit(&neb_trace_page.state.watch, memory_order_relaxed) != 0); /* as above */
-}
-
-/* Mode sample: whether the next sample lies behind this allocation, of which nothing then needs to be told: neither the
- * lane is entered nor a function called. A signal that comes in between may cost a sample's distance some bytes, no more. */
-NEB_INLINE bool trace_skips(size_t size)
-{
-    size_t bytes = size + (size == 0);
-    if (trace_mode() != NBT_MODE_SAMPLE || neb_until_sample <= bytes)
-        return false;
-    neb_until_sample -= bytes;
-    return true;
 }
 
 NEB_INLINE _Atomic uint8_t *trace_filter_slot(const void *p)

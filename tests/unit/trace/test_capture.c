@@ -8,7 +8,7 @@
 #include "trace/format.h"
 #include "trace/output.h"
 #include "trace/state.h"
-#include "unit/unit.h"
+#include "unit/trace/file.h"
 #include <alloca.h>
 #include <libunwind.h>
 #include <pthread.h>
@@ -206,18 +206,8 @@ static void *thread_work(void *mine)
 
 static void begin(void)
 {
-    static struct nbt_file first;
-    char name[] = "/tmp/test-capture-XXXXXX";
-    ck_assert_ptr_nonnull(mkdtemp(name));
-    char path[64];
-    (void)snprintf(path, sizeof path, "%s/out.nbt", name);
-    ck_assert_int_eq(neb_output_open(path, &first), 0);
-    (void)unlink(path);
-    (void)rmdir(name);
-    if (!neb_os_modules_init())
-        ck_abort_msg("this glibc has no _dl_find_object");
+    file_begin();
     atomic_store(&neb_trace_page.state.depth, STACK_FRAMES_MAX);
-    neb_depot_begin();
 }
 
 static long captures_wanted(void)
