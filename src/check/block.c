@@ -190,9 +190,8 @@ static bool canaries_verify(const struct cell *cell, const struct block *block, 
         return true;
     size_t count = front_canary(block->front), changed;
     unsigned char *front = block->begin - count, *slack = block->begin + block->size;
-    if ((changed = neb_canary_verify_back(front, count)) != 0) {
-        size_t lowest = neb_canary_verify(front, count);
-        neb_report_underflow(call, cell, count - changed + 1, count - lowest);
+    if ((changed = neb_canary_verify(front, count)) != count) {
+        neb_report_underflow(call, cell, count - neb_canary_verify_back(front, count) + 1, count - changed);
         return false;
     }
     count = slack_canary(block->slack);
@@ -315,12 +314,25 @@ static void freed_verify(const struct cell *cell, const struct block *block)
         neb_report_write_after_free(cell, same);
 }
 
+/* What leaves soon was not looked at since it was freed, and is in no cache any more. It may have left by now: nothing is read. */
+static void soon_fetch(const void *p)
+{
+    enum { LINE_BYTES = 64 };
+    struct cell cell;
+    if (p == NULL || !neb_cell_of(p, false, &cell))
+        return;
+    __builtin_prefetch(cell.record);
+    __builtin_prefetch(cell.base);
+    __builtin_prefetch(cell.base + LINE_BYTES);
+}
+
 static void *quarantine_leave(bool any)
 {
-    void *p = neb_quarantine_take(any);
+    void *soon, *p = neb_quarantine_take(any, &soon);
     struct cell cell;
     if (p == NULL)
         return NULL;
+    soon_fetch(soon);
     if (!neb_cell_of(p, false, &cell)) {
         neb_quarantine_leave();
         return NULL;

@@ -6,41 +6,53 @@
 #include <stdint.h>
 #include <string.h>
 
-/* By address modulo 16, so that a copy of a canary to another place mostly shows too. */
-static unsigned char key[16] = {0xC1, 0xC2, 0xC3, 0xC4, 0xC5, 0xC6, 0xC7, 0xC8, 0xC9, 0xCA, 0xCB, 0xCC, 0xCD, 0xCE, 0xCF, 0xD0};
+enum { PERIOD = 16 };
+
+/* By address modulo PERIOD, so that a copy of a canary to another place mostly shows too. Twice: what belongs to any address
+ * stands in one piece. */
+static unsigned char key[2 * PERIOD] = {0xC1, 0xC2, 0xC3, 0xC4, 0xC5, 0xC6, 0xC7, 0xC8, 0xC9, 0xCA, 0xCB, 0xCC, 0xCD, 0xCE, 0xCF, 0xD0,
+                                        0xC1, 0xC2, 0xC3, 0xC4, 0xC5, 0xC6, 0xC7, 0xC8, 0xC9, 0xCA, 0xCB, 0xCC, 0xCD, 0xCE, 0xCF, 0xD0};
 
 void neb_canary_init(bool random)
 {
     if (!random)
         return;
-    neb_os_random(key, sizeof key);
-    for (size_t i = 0; i < sizeof key; i++)
+    neb_os_random(key, PERIOD);
+    for (size_t i = 0; i < PERIOD; i++)
         if (key[i] == 0)
             key[i] = 0xC0;
+    memcpy(key + PERIOD, key, PERIOD);
 }
 
-static unsigned char canary_at(const unsigned char *p)
+static const unsigned char *canary_for(const unsigned char *p)
 {
-    return key[ptr_address(p) % sizeof key];
+    return key + ptr_address(p) % PERIOD;
 }
 
 void neb_canary_write(unsigned char *begin, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i++)
-        begin[i] = canary_at(begin + i);
+    const unsigned char *canary = canary_for(begin);
+    size_t i = 0;
+    for (; i + PERIOD <= bytes; i += PERIOD)
+        memcpy(begin + i, canary, PERIOD);
+    for (; i < bytes; i++)
+        begin[i] = canary[i % PERIOD];
 }
 
 size_t neb_canary_verify(const unsigned char *begin, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i++)
-        if (begin[i] != canary_at(begin + i))
-            return i;
-    return bytes;
+    const unsigned char *canary = canary_for(begin);
+    size_t i = 0;
+    while (i + PERIOD <= bytes && memcmp(begin + i, canary, PERIOD) == 0)
+        i += PERIOD;
+    while (i < bytes && begin[i] == canary[i % PERIOD])
+        i++;
+    return i;
 }
 
 size_t neb_canary_verify_back(const unsigned char *begin, size_t bytes)
 {
-    while (bytes > 0 && begin[bytes - 1] == canary_at(begin + bytes - 1))
+    while (bytes > 0 && begin[bytes - 1] == *canary_for(begin + bytes - 1))
         bytes--;
     return bytes;
 }

@@ -1,6 +1,8 @@
 /* quarantine.c - see quarantine.h.
  *
- * Sync  places only counts, and whoever adds to count has added to it before: relaxed is enough. It is too large for a moment
+ * Sync  weight_all and count are written under the lock; the look at them without it is a hint: whoever put the block that is too
+ *       much sees that it is, and so looks under the lock.
+ *       places only counts, and whoever adds to count has added to it before: relaxed is enough. It is too large for a moment
  *       when a place is refused; another may be refused for that, never granted. */
 #include "check/quarantine.h"
 
@@ -9,14 +11,17 @@
 #include "policy/tuning.h"
 #include <stdatomic.h>
 
+enum { SOON = 8 }; /* blocks that leave before the one that may be fetched now */
+
 struct place {
     void *block;
     size_t weight;
 };
 
 static struct place *ring;
-static size_t first, count; /* of the oldest; how many */
-static size_t weight_all, weight_max;
+static size_t first; /* of the oldest */
+static _Atomic size_t count, weight_all;
+static size_t weight_max;
 static _Atomic size_t places; /* reserved: those of the blocks in the ring, and of those that come or go */
 
 void neb_quarantine_init(size_t bytes_max)
@@ -40,23 +45,42 @@ void neb_quarantine_leave(void)
     atomic_fetch_sub_explicit(&places, 1, memory_order_relaxed);
 }
 
+static size_t get(const _Atomic size_t *number)
+{
+    return atomic_load_explicit(number, memory_order_relaxed);
+}
+
+static void set(_Atomic size_t *number, size_t value)
+{
+    atomic_store_explicit(number, value, memory_order_relaxed);
+}
+
+static bool is_too_much(void)
+{
+    return get(&weight_all) > weight_max || get(&count) > QUARANTINE_BLOCKS_MAX - QUARANTINE_BLOCKS_MAX / 16;
+}
+
 void neb_quarantine_put(void *block, size_t weight)
 {
     neb_lock_take(&neb_locks[LOCK_QUARANTINE]);
-    ring[(first + count++) % QUARANTINE_BLOCKS_MAX] = (struct place){block, weight};
-    weight_all += weight;
+    ring[(first + get(&count)) % QUARANTINE_BLOCKS_MAX] = (struct place){block, weight};
+    set(&count, get(&count) + 1);
+    set(&weight_all, get(&weight_all) + weight);
     neb_lock_give(&neb_locks[LOCK_QUARANTINE]);
 }
 
-void *neb_quarantine_take(bool any)
+void *neb_quarantine_take(bool any, void **soon)
 {
     void *block = NULL;
+    if (!any && !is_too_much())
+        return NULL;
     neb_lock_take(&neb_locks[LOCK_QUARANTINE]);
-    if (count > 0 && (any || weight_all > weight_max || count > QUARANTINE_BLOCKS_MAX - QUARANTINE_BLOCKS_MAX / 16)) {
+    if (get(&count) > 0 && (any || is_too_much())) {
         block = ring[first].block;
-        weight_all -= ring[first].weight;
+        *soon = get(&count) > SOON ? ring[(first + SOON) % QUARANTINE_BLOCKS_MAX].block : NULL;
+        set(&weight_all, get(&weight_all) - ring[first].weight);
+        set(&count, get(&count) - 1);
         first = (first + 1) % QUARANTINE_BLOCKS_MAX;
-        count--;
     }
     neb_lock_give(&neb_locks[LOCK_QUARANTINE]);
     return block;
@@ -64,8 +88,5 @@ void *neb_quarantine_take(bool any)
 
 size_t neb_quarantine_count(void)
 {
-    neb_lock_take(&neb_locks[LOCK_QUARANTINE]);
-    size_t waiting = count;
-    neb_lock_give(&neb_locks[LOCK_QUARANTINE]);
-    return waiting;
+    return get(&count);
 }

@@ -22,8 +22,8 @@ bool neb_quarantine_reserve(void);
 /* Into a reserved place. weight: bytes of memory that the block keeps from others. */
 void neb_quarantine_put(void *block, size_t weight);
 /* The oldest, if all of them weigh more than allowed or are too many; any: even if they don't. NULL: none. Its place stays
- * reserved. */
-void *neb_quarantine_take(bool any);
+ * reserved. soon: a block that leaves some calls later, or NULL; set when a block is answered. */
+void *neb_quarantine_take(bool any, void **soon);
 /* Gives a reserved place up. */
 void neb_quarantine_leave(void);
 /* How many blocks wait. */

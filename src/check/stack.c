@@ -12,9 +12,9 @@
 
 enum {
     OWN_FRAMES = 6,    /* of this library, which come first; report.c leaves them out */
-    KNOWN_ORDER = 16,  /* 64 KiB for each thread, touched as they are used */
-    KNOWN_SETS = 64,
-    KNOWN_WAYS = 2,    /* stacks with the same innermost frame: loops that call from several places alternate */
+    KNOWN_ORDER = 18,  /* 256 KiB for each thread, touched as they are used */
+    KNOWN_SETS = 128,
+    KNOWN_WAYS = 4,    /* stacks with the same innermost frame: loops that call from several places alternate */
     CHECKS_MAX = 40    /* a stack with more is not remembered */
 };
 

@@ -133,11 +133,43 @@ static uintptr_t unsigned_address(uintptr_t pc)
 #endif
 }
 
+static bool in_frame(uintptr_t slot, uintptr_t sp, uintptr_t cfa)
+{
+    return slot >= sp && slot < cfa && slot % sizeof slot == 0;
+}
+
+/* Most frames by far: CFA = sp + n, and what is read lies between the two, in the window. False: another kind of frame. */
+static bool step_plain(const struct reach *reach, struct place *place, struct rule rule, struct step *step)
+{
+    uintptr_t sp = place->sp, cfa = sp + (uintptr_t)(intptr_t)rule.cfa;
+    uintptr_t ra = cfa + (uintptr_t)((intptr_t)rule.ra * 8), fp = cfa + (uintptr_t)((intptr_t)rule.fp * 8);
+    enum rule_fp kind = rule_fp(rule);
+    if (rule_kind(rule) != RULE_SP || sp < reach->low || cfa > reach->high || !in_frame(ra, sp, cfa))
+        return false;
+    if (kind == RULE_FP_AT_CFA && in_frame(fp, sp, cfa)) {
+        step->fp_slot = place_at(place, fp);
+        memcpy(&place->fp, step->fp_slot, sizeof place->fp);
+    } else if (kind != RULE_FP_SAME) {
+        return false;
+    }
+    step->slot[0] = place_at(place, ra);
+    memcpy(&step->value[0], step->slot[0], sizeof step->value[0]);
+    step->count = 1;
+    place->stack = place_at(place, cfa);
+    place->sp = cfa;
+    place->pc = unsigned_address(step->value[0]);
+    return true;
+}
+
 bool neb_step_out(struct reach *reach, struct place *place, bool *is_exact, struct step *step)
 {
     struct rule rule = neb_rule_of(place->pc - !*is_exact);
     uintptr_t cfa, pc;
-    *step = (struct step){.count = 0};
+    step->count = 0;
+    step->used_fp = step->failed = false;
+    step->fp_slot = NULL;
+    if (NEB_LIKELY(!*is_exact && step_plain(reach, place, rule, step)))
+        return place->pc != 0;
     if (rule_kind(rule) == RULE_SIGNAL) {
         *is_exact = true;
         return step_signal(reach, place, step);

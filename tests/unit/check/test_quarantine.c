@@ -17,7 +17,7 @@ static bool put(void *block, size_t weight)
 
 static void *take(bool any)
 {
-    void *block = neb_quarantine_take(any);
+    void *soon, *block = neb_quarantine_take(any, &soon);
     if (block != NULL)
         neb_quarantine_leave();
     return block;
@@ -61,11 +61,12 @@ START_TEST(a_block_that_was_taken_keeps_its_place_until_it_leaves)
     neb_quarantine_init((size_t)1 << 40);
     for (size_t i = 0; i < QUARANTINE_BLOCKS_MAX; i++)
         ck_assert(put(&blocks[i], 1));
-    void *block = neb_quarantine_take(true);
+    void *soon, *block = neb_quarantine_take(true, &soon);
     ck_assert_ptr_eq(block, &blocks[0]);
+    ck_assert_ptr_eq(soon, &blocks[8]);
     ck_assert(!neb_quarantine_reserve());
     neb_quarantine_put(block, 1); /* it cannot leave now */
-    ck_assert_ptr_eq(neb_quarantine_take(true), &blocks[1]);
+    ck_assert_ptr_eq(neb_quarantine_take(true, &soon), &blocks[1]);
     neb_quarantine_leave();
     ck_assert(neb_quarantine_reserve());
 }

@@ -1,8 +1,40 @@
 /* check/stack.h: what is remembered of a stack is what a walk would find. */
+#include "unit/unwind/shapes.h"
+
 #include "check/stack.h"
 #include "check/stacks.h"
 #include "front/alloc.h"
-#include "unit/unit.h"
+
+/* The innermost frame is this one, at two places of it. */
+NEB_NOINLINE static void compare(void)
+{
+    uintptr_t wanted[FRAMES];
+    const uintptr_t *kept = NULL;
+    unsigned wanted_count = reference(wanted, 1);
+    unsigned count = (unsigned)neb_stacks_get(neb_stack_number(STACK_DEPTH_MAX), &kept);
+    ck_assert_uint_gt(count, 1);
+    if (wanted_count >= count && count >= STACK_DEPTH_MAX)
+        wanted_count = count - 1; /* cut off */
+    same(kept + 1, count - 1, wanted, wanted_count, "numbered");
+}
+
+START_TEST(every_stack_of_several_threads_is_the_one_that_libunwind_sees)
+{
+    struct job jobs[THREADS] = {0};
+    neb_stack_enable();
+    shapes_in_threads(jobs);
+}
+END_TEST
+
+START_TEST(the_main_threads_stacks_too)
+{
+    struct job mine = {0};
+    neb_stack_enable();
+    for (int i = 0; i < 100; i++)
+        (void)neb_malloc(1); /* what is remembered is the heap's */
+    shapes_in_main(&mine);
+}
+END_TEST
 
 static __attribute__((noinline)) uint32_t number_at(int depth)
 {
@@ -39,4 +71,5 @@ START_TEST(a_stack_that_is_remembered_is_the_one_that_is_captured)
 }
 END_TEST
 
-UNIT_MAIN("stack", HOLDS(a_stack_that_is_remembered_is_the_one_that_is_captured))
+UNIT_MAIN("stack", HOLDS(every_stack_of_several_threads_is_the_one_that_libunwind_sees), HOLDS(the_main_threads_stacks_too),
+          HOLDS(a_stack_that_is_remembered_is_the_one_that_is_captured))
