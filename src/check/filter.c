@@ -10,7 +10,7 @@ static size_t size_min = 0, size_max = SIZE_MAX;
 static const char *site_name; /* NULL: any */
 static size_t site_name_bytes;
 static uintptr_t site_first, site_last; /* offsets in the module */
-static char program[1024];              /* the program's own file, which the loader leaves without a name */
+static struct os_identity identity;     /* has the program's own file, which the loader leaves without a name */
 
 /* Reads a number; the text behind it, NULL: there is none. */
 static const char *number_read(const char *text, unsigned base, uint64_t *number)
@@ -54,7 +54,6 @@ bool neb_filter_set_sizes(const char *text)
 
 bool neb_filter_set_site(const char *text)
 {
-    static struct os_identity identity; /* too large for small stacks */
     uint64_t first = 0, last = UINT64_MAX;
     site_name = NULL;
     if (text == NULL)
@@ -63,7 +62,6 @@ bool neb_filter_set_site(const char *text)
     if (bytes == 0 || (text[bytes] == '+' && !range_read(text + bytes + 1, 16, &first, &last)) || !neb_os_modules_init())
         return false;
     neb_os_identity(&identity);
-    memcpy(program, identity.executable, sizeof program);
     site_name = text;
     site_name_bytes = bytes;
     site_first = (uintptr_t)first;
@@ -97,5 +95,5 @@ bool neb_filter_takes_stack(uint32_t stack)
     if (i == count || !neb_os_module_of(pcs[i], &module))
         return false;
     uintptr_t offset = pcs[i] - module.base;
-    return offset >= site_first && offset <= site_last && is_site_name(module.name[0] == '\0' ? program : module.name);
+    return offset >= site_first && offset <= site_last && is_site_name(module.name[0] == '\0' ? identity.executable : module.name);
 }
