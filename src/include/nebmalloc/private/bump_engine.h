@@ -50,6 +50,23 @@ NEB_ENGINE_ neb_segment *neb_callers_segment_(void *memory, size_t bytes, size_t
     return (neb_segment *)(void *)neb_at_(memory, gap);
 }
 
+/* The segment that an arena begins with, whose struct of so many bytes stands in it: the caller's memory, if there is any.
+ * NULL: too small, or no memory. */
+NEB_ENGINE_ neb_segment *neb_first_segment_(unsigned kind, const neb_bump_options *options, size_t head, size_t *usable)
+{
+    if (options->memory != NULL)
+        return neb_callers_segment_(options->memory, options->memory_bytes, head, usable);
+    if (options->initial_bytes > NEB_SIZE_MAX_)
+        return NULL;
+    size_t bytes = NEB_FIRST_BYTES_;
+    if (options->initial_bytes != 0)
+        bytes = options->initial_bytes + sizeof(neb_segment) + head + 64;
+    neb_segment *segment = (neb_segment *)neb_engine_ops_()->memory_take(bytes, usable, kind);
+    if (options->limit_bytes != 0 && *usable > bytes)
+        *usable = bytes;
+    return segment;
+}
+
 static const neb_bump_options neb_bump_defaults_ = {0, 0, 0, 0, 0, NULL, 0, NULL};
 
 NEB_ENGINE_ bool neb_engine_bump_init(neb_bump *bump, const neb_bump_options *options)
@@ -76,25 +93,17 @@ NEB_ENGINE_ neb_bump *neb_engine_bump_create(const neb_bump_options *options)
     const neb_ops *ops = neb_engine_ops_();
     if (options == NULL)
         options = &neb_bump_defaults_;
-    size_t usable = 0, bytes = options->initial_bytes == 0 ? (size_t)NEB_FIRST_BYTES_ : options->initial_bytes;
+    size_t usable = 0;
     bool is_callers = options->memory != NULL;
-    if (bytes > NEB_SIZE_MAX_)
-        return (neb_bump *)neb_no_memory_();
-    if (options->initial_bytes != 0)
-        bytes += sizeof(neb_segment) + sizeof(neb_bump) + 32;
-    neb_segment *segment = is_callers
-                               ? neb_callers_segment_(options->memory, options->memory_bytes, sizeof(neb_bump), &usable)
-                               : (neb_segment *)ops->memory_take(bytes, &usable, NEB_KIND_BUMP_);
+    neb_segment *segment = neb_first_segment_(NEB_KIND_BUMP_, options, sizeof(neb_bump), &usable);
     if (segment == NULL)
         return (neb_bump *)neb_no_memory_();
     neb_bump *bump = (neb_bump *)(void *)neb_at_(segment, sizeof *segment);
     neb_bump_configure_(bump, ops, options);
     bump->is_created = 1;
-    if (options->limit_bytes != 0 && !is_callers && usable > bytes)
-        usable = bytes;
     neb_arena_begin_in_(neb_bump_arena_(bump), segment, usable, is_callers ? (size_t)NEB_SEGMENT_CALLERS_ : 0, sizeof *bump);
     if (!is_callers)
-        neb_bump_arena_(bump)->next_bytes = neb_grown_(&bump->arena, bytes);
+        neb_bump_arena_(bump)->next_bytes = neb_grown_(&bump->arena, bump->arena.next_bytes);
     neb_shared_go_(&bump->arena);
     return bump;
 }

@@ -235,22 +235,15 @@ NEB_ENGINE_ neb_stack *neb_engine_stack_create(const neb_stack_options *options)
     const neb_ops *ops = neb_engine_ops_();
     if (options == NULL)
         options = &neb_stack_defaults_;
-    size_t usable = 0, bytes = options->initial_bytes == 0 ? (size_t)NEB_FIRST_BYTES_ : options->initial_bytes;
+    size_t usable = 0;
     bool is_callers = options->memory != NULL;
-    if (bytes > NEB_SIZE_MAX_)
-        return (neb_stack *)neb_no_memory_();
-    if (options->initial_bytes != 0)
-        bytes += sizeof(neb_segment) + sizeof(neb_stack) + 64;
-    neb_segment *segment = is_callers
-                               ? neb_callers_segment_(options->memory, options->memory_bytes, sizeof(neb_stack), &usable)
-                               : (neb_segment *)ops->memory_take(bytes, &usable, NEB_KIND_STACK_);
+    const neb_bump_options first = {options->initial_bytes, 0, options->limit_bytes, 0, 0, options->memory, options->memory_bytes, NULL};
+    neb_segment *segment = neb_first_segment_(NEB_KIND_STACK_, &first, sizeof(neb_stack), &usable);
     if (segment == NULL)
         return (neb_stack *)neb_no_memory_();
     neb_stack *stack = (neb_stack *)(void *)neb_at_(segment, sizeof *segment);
     neb_stack_configure_(stack, ops, options);
     stack->is_created = 1;
-    if (options->limit_bytes != 0 && !is_callers && usable > bytes)
-        usable = bytes;
     neb_arena_begin_in_(&stack->arena, segment, usable, is_callers ? (size_t)NEB_SEGMENT_CALLERS_ : 0, sizeof *stack);
     stack->high = stack->arena.cur;
     return stack;
