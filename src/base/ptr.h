@@ -9,16 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bits that are no part of the address: the memory tag, where the build has them. */
-#if defined(__ARM_FEATURE_MEMORY_TAGGING)
-#define PTR_TAG ((uintptr_t)15 << 56)
-#else
-#define PTR_TAG ((uintptr_t)0)
-#endif
-
+/* A memory tag is no part of the address, where the build has them. */
 NEB_INLINE uintptr_t ptr_address(const volatile void *p)
 {
-    return (uintptr_t)p & ~PTR_TAG;
+#if defined(__ARM_FEATURE_MEMORY_TAGGING)
+    return (uintptr_t)p & ~((uintptr_t)15 << 56);
+#else
+    return (uintptr_t)p;
+#endif
 }
 
 NEB_INLINE unsigned char *ptr_add(void *base, size_t bytes)

@@ -3,6 +3,7 @@
 #ifndef NEB_TESTS_JEMALLOC_TEST_H
 #define NEB_TESTS_JEMALLOC_TEST_H
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <malloc.h>
