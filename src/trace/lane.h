@@ -34,7 +34,8 @@ struct lane {
     uint8_t is_shared;
     _Atomic uint64_t number; /* allocations so far, in this session; written by the lane, read by any */
     uint32_t until_pulse;
-    uint64_t until_sample; /* bytes, in mode sample; 0: not drawn yet. The rest of one serves the next session: the process has no memory */
+    /* Mode sample: bytes before the next one; 0: not drawn yet. What is left of it serves the next session: the process has no memory. */
+    uint64_t until_sample;
     uint64_t random;
     struct lane *next;    /* all of them, or those that wait for a thread */
     struct lane *next_unused;

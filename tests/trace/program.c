@@ -150,6 +150,7 @@ static void signals(void)
         sigprocmask(SIG_UNBLOCK, &set, NULL);
         clock_gettime(CLOCK_MONOTONIC, &now);
     } while (now.tv_sec - begin.tv_sec < 2 && atomic_load(&in_handler) < 1000);
+    setitimer(ITIMER_REAL, &(struct itimerval){{0, 0}, {0, 0}}, NULL); /* what printf allocates at the end is not to be interrupted */
     if (atomic_load(&in_handler) < 20)
         exit(1);
 }
