@@ -15,7 +15,7 @@ static void mode_begin(enum nbt_mode mode)
     atomic_store(&state()->session, 1);
     atomic_store(&state()->epoch, 1);
     neb_lanes_begin();
-    atomic_store(&state()->mode, mode);
+    trace_mode_set(mode);
 }
 
 START_TEST(without_a_mode_nobody_records)
@@ -105,7 +105,7 @@ START_TEST(countdown_skips_up_to_the_sample_and_no_further)
     ck_assert(!lane_skips(59));
     ck_assert(!lane_skips(SIZE_MAX));
     ck_assert_uint_eq(lane->until_sample, 59);
-    atomic_store(&state()->mode, NBT_MODE_PROFILE);
+    trace_mode_set(NBT_MODE_PROFILE);
     ck_assert(!lane_skips(1));
     ck_assert_uint_eq(lane->until_sample, 59);
 }
@@ -115,7 +115,7 @@ START_TEST(in_mode_sample_only_filtered_blocks_are_looked_for)
 {
     int block;
     ck_assert(trace_may_know(&block)); /* another mode: any block */
-    atomic_store(&state()->mode, NBT_MODE_SAMPLE);
+    trace_mode_set(NBT_MODE_SAMPLE);
     ck_assert(!trace_may_know(&block));
     atomic_store(trace_filter_slot(&block), 1);
     ck_assert(trace_may_know(&block));
