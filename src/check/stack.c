@@ -30,6 +30,7 @@ struct tag {
 };
 
 struct known {
+    uintptr_t thread; /* address of its thread-local storage, which lies with its stack */
     unsigned victim; /* the way that makes room for the next stack */
     struct reach reach;
     struct tag tag[KNOWN_SETS][KNOWN_WAYS];
@@ -145,6 +146,10 @@ static NEB_NOINLINE uint32_t number_slow(struct known *known, unsigned set, unsi
     struct tag *tag = &known->tag[set][way];
     struct walk walk = {place, false, frame, frame, &known->checks[set][way], 0};
     known_set_busy(true);
+    if (known->thread != ptr_address(&neb_tls)) { /* the heap had another thread, whose stack may be gone */
+        known->reach = (struct reach){0, 0};
+        known->thread = ptr_address(&neb_tls);
+    }
     tag->number = 0;
     unsigned count = walk_all(&walk, &known->reach, pcs, depth + OWN_FRAMES);
     uint32_t number = neb_stacks_put(pcs, (int)count);

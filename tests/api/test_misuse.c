@@ -1,6 +1,7 @@
 /* test_misuse.c - what must not be done is noticed, with one line that names the call and the objects, and SIGABRT.
  *
- * Each case runs in a child of its own; its stderr must be one line that contains the expected parts, in this order. */
+ * Each case runs in a process of its own; its stderr must be one line that contains the expected parts, in this order. The
+ * checked library's reports go to the stderr that a process begins with, and have more lines. */
 #define _GNU_SOURCE
 #include <nebmalloc/nebmalloc.h>
 
@@ -460,13 +461,13 @@ static const struct {
     {"explicit_object_used_after_the_end", explicit_object_used_after_the_end, CHECKED, SIGSEGV, {""}},
 };
 
-static void run_child(int output, void (*run)(void))
+static void run_child(int output, const char *name)
 {
     struct rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
     dup2(output, STDERR_FILENO);
-    run();
-    _exit(0);
+    execl("/proc/self/exe", "misuse", name, (char *)NULL);
+    _exit(127);
 }
 
 static bool is_expected(size_t i, const char *text, int status)
@@ -479,7 +480,8 @@ static bool is_expected(size_t i, const char *text, int status)
     for (int part = 0; at != NULL && part < 3 && cases[i].part[part] != NULL; part++)
         at = strstr(at, cases[i].part[part]);
     const char *end = strchr(text, '\n');
-    return at != NULL && end != NULL && (end[1] == '\0' || NEB_ASAN_ || NEB_MSAN_);
+    bool says_more = NEB_ASAN_ || NEB_MSAN_ || strstr(neb_version(), "checked") != NULL;
+    return at != NULL && end != NULL && (end[1] == '\0' || says_more);
 }
 
 static bool run_case(size_t i)
@@ -490,7 +492,7 @@ static bool run_case(size_t i)
     CLAIM(pipe(pipes) == 0);
     pid_t child = fork();
     if (child == 0)
-        run_child(pipes[1], cases[i].run);
+        run_child(pipes[1], cases[i].name);
     close(pipes[1]);
     for (ssize_t got; length < sizeof text - 1 && (got = read(pipes[0], text + length, sizeof text - 1 - length)) > 0;)
         length += (size_t)got;
@@ -505,8 +507,13 @@ static bool run_case(size_t i)
     return is_good;
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
+    for (size_t i = 0; count == 2 && i < sizeof cases / sizeof cases[0]; i++)
+        if (strcmp(cases[i].name, arguments[1]) == 0) {
+            cases[i].run();
+            return 0;
+        }
     enum need have = !neb_is_active() ? ANYWHERE : strstr(neb_version(), "checked") != NULL ? CHECKED : LIBRARY;
     size_t failures = 0, run = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
