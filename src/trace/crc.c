@@ -1,4 +1,4 @@
-/* crc.c - see crc.h. Processors have an instruction for it, ten times as fast as tables. The tables are made at the first
+/* crc.c - see crc.h. Where the processor has an instruction for it, that is used. The tables are made at the first
  * use: two threads at once write the same values. */
 #include "trace/crc.h"
 

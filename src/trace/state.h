@@ -13,8 +13,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-enum { STATE_BYTES = 65536, /* the largest page size: the kernel wipes whole pages */
-       FILTER_BITS = 15, FILTER_FULL = UINT8_MAX };
+enum {
+    STATE_BYTES = 65536, /* the largest page size: the kernel wipes whole pages */
+    FILTER_BITS = 15,
+    FILTER_FULL = UINT8_MAX
+};
 
 struct trace_state {
     _Atomic uint32_t watch;     /* enum nbt_mode, times two; and 1, if some allocations are to be guarded */
