@@ -105,9 +105,22 @@ static void options_apply(void)
         report_descriptor = neb_os_keep_descriptor(2);
 }
 
+static void fork_begin(void)
+{
+    neb_streams_take();
+    neb_locks_take_all();
+}
+
+static void fork_end(void)
+{
+    neb_locks_give_all();
+    neb_streams_give();
+}
+
 static void child_begin(void)
 {
     neb_locks_reset_all();
+    neb_streams_reset();
     if (POLICY_TRACE)
         neb_recorder_child();
 }
@@ -126,7 +139,7 @@ void neb_init(char *const *environment)
         return;
     is_initialised = true;
     neb_heap_watch_threads(true);
-    neb_thread_at_fork(neb_locks_take_all, neb_locks_give_all, child_begin);
+    neb_thread_at_fork(fork_begin, fork_end, child_begin);
     neb_config_parse(neb_env_value(environment, "NEBMALLOC"), options);
     options_apply();
     recording_apply();

@@ -60,6 +60,29 @@ bool neb_thread_watch(void)
     return key_exists && pthread_setspecific(key, rounds) == 0;
 }
 
+/* glibc's; they may be missing elsewhere. */
+void _IO_list_lock(void) __attribute__((weak));
+void _IO_list_unlock(void) __attribute__((weak));
+void _IO_list_resetlock(void) __attribute__((weak));
+
+void neb_streams_take(void)
+{
+    if (_IO_list_lock != NULL)
+        _IO_list_lock();
+}
+
+void neb_streams_give(void)
+{
+    if (_IO_list_unlock != NULL)
+        _IO_list_unlock();
+}
+
+void neb_streams_reset(void)
+{
+    if (_IO_list_resetlock != NULL)
+        _IO_list_resetlock();
+}
+
 void neb_thread_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
 {
     (void)pthread_atfork(prepare, parent, child);

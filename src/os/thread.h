@@ -20,4 +20,11 @@ void neb_thread_at_fork(void (*prepare)(void), void (*parent)(void), void (*chil
 /* The kernel's number of the calling thread. */
 uint32_t neb_os_thread_id(void);
 
+/* The lock of the C library's list of streams, which its fork takes after the handlers. Who holds it, as fflush(NULL) does, may wait for
+ * a stream whose holder waits for memory: whoever wants it and locks of ours takes it first. One thread may take it several times. */
+void neb_streams_take(void);
+void neb_streams_give(void);
+/* In the child of a fork: nobody holds it. */
+void neb_streams_reset(void);
+
 #endif
