@@ -39,10 +39,10 @@ int main(void)
 {
     pool = neb_pool_create_for(int);
     block = neb_pool_alloc(pool);
+    int seen = *(volatile int *)neb_pool_alloc(pool) == 77; /* before the other one is free, which it could be */
     pthread_t thread;
     if (pthread_create(&thread, NULL, free_it, NULL) != 0)
         return 0;
-    int seen = *(volatile int *)neb_pool_alloc(pool) == 77;
     for (int i = 0; i < 100000; i++)
         seen |= *(volatile int *)block;
     pthread_join(thread, NULL);
