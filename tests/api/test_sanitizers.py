@@ -27,6 +27,7 @@ MISTAKE = """
 #include <nebmalloc/pool.h>
 #include <pthread.h>
 #include <stdlib.h>
+struct object { int words[16]; }; /* AddressSanitizer knows no halves of eight bytes */
 static int *block;
 static neb_pool *pool;
 static void *free_it(void *unused)
@@ -37,7 +38,7 @@ static void *free_it(void *unused)
 }
 int main(void)
 {
-    pool = neb_pool_create_for(int);
+    pool = neb_pool_create_for(struct object);
     block = neb_pool_alloc(pool);
     int seen = *(volatile int *)neb_pool_alloc(pool) == 77; /* before the other one is free, which it could be */
     pthread_t thread;
