@@ -370,20 +370,24 @@ bool neb_check_knows(const void *p)
     return neb_cell_of(p, true, &cell) && cell.record != NULL && state_of(cell.record) != RECORD_NONE;
 }
 
-bool neb_check_size(const void *p, const char *call, size_t *size)
+bool neb_block_size(const void *p, const struct cell *cell, const char *call, size_t *size)
 {
-    struct cell cell;
-    if (!neb_cell_of(p, true, &cell) || cell.record == NULL || state_of(cell.record) == RECORD_NONE)
-        return false;
-    struct block block = neb_block_of(&cell);
+    struct block block = neb_block_of(cell);
     *size = block.size;
     if (p != block.begin)
-        neb_report_inside(call, p, &cell);
+        neb_report_inside(call, p, cell);
     else if (block.state != RECORD_LIVE)
-        neb_report_freed_used(call, p, &cell);
+        neb_report_freed_used(call, p, cell);
     else
         return true;
     return false;
+}
+
+bool neb_check_size(const void *p, const char *call, size_t *size)
+{
+    struct cell cell;
+    return neb_cell_of(p, true, &cell) && cell.record != NULL && state_of(cell.record) != RECORD_NONE &&
+           neb_block_size(p, &cell, call, size);
 }
 
 bool neb_check_view(void *raw, void **begin, size_t *size)

@@ -13,6 +13,8 @@ struct block {
 
 /* The block of a cell that has a record. */
 struct block neb_block_of(const struct cell *cell);
+/* Its size, in any case. False: p is not its beginning, or it is free; reported as the call's error. */
+bool neb_block_size(const void *p, const struct cell *cell, const char *call, size_t *size);
 const char *neb_family_name(enum family family);
 /* Small number of the calling thread, for records; its kernel id and, as long as it runs, its name. */
 uint16_t neb_thread_number(void);

@@ -376,15 +376,7 @@ bool neb_guard_knows(const void *p)
 bool neb_guard_size(const void *p, const char *call, size_t *size)
 {
     struct cell cell = cell_of(spot_of(ptr_address(p)).slot);
-    struct block block = neb_block_of(&cell);
-    *size = block.size;
-    if (p != block.begin)
-        neb_report_inside(call, p, &cell);
-    else if (block.state != RECORD_LIVE)
-        neb_report_freed_used(call, p, &cell);
-    else
-        return true;
-    return false;
+    return neb_block_size(p, &cell, call, size);
 }
 
 /* Bytes between an address and the block; SIZE_MAX: there is none. */
