@@ -100,7 +100,7 @@ _Static_assert(GRANULE_BYTES % NEB_BLOCK_BYTES_ == 0, "a region is whole blocks"
 
 static bool neb_engine_may_run_(const void *p)
 {
-    return neb_region_may_run(p);
+    return !neb_tool_watches_() && neb_region_may_run(p);
 }
 
 static neb_run_entry_ *run_find(void *p, neb_runs_ **runs, bool *is_inside)
@@ -113,7 +113,7 @@ enum engine_run neb_engine_run_look(void *p)
 {
     bool is_inside = false;
     neb_runs_ *runs;
-    const neb_run_entry_ *run = run_find(p, &runs, &is_inside);
+    const neb_run_entry_ *run = neb_tool_watches_() ? NULL : run_find(p, &runs, &is_inside); /* no table there */
     if (run == NULL)
         return RUN_NONE;
     if (is_inside || (runs->is_open != 0 && run == &runs->run[runs->count - 1] && neb_scope_is_above(p, NEB_BLOCK_BYTES_)))
