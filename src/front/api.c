@@ -11,6 +11,7 @@
 #include "front/api.h"
 
 #include "front/region.h"
+#include "front/scope.h"
 #include "policy/policy.h"
 
 static void *memory_take(size_t bytes, size_t *got, unsigned kind)
@@ -92,9 +93,55 @@ void *neb_engine_alloc(neb_arena *arena, size_t size, size_t alignment)
 
 bool neb_engine_grow_last(neb_arena *arena, void *object, size_t old_size, size_t size)
 {
-    unsigned char *begin = (unsigned char *)object - 8;
-    size_t old_need = ((old_size == 0 ? 1 : old_size) + 23) & ~(size_t)15, need = (size + 23) & ~(size_t)15;
-    bool is_last = arena->cur != NULL && ((neb_scope *)(void *)arena)->lends != NEB_LENDS_CURRENT_ &&
-                   neb_between_(begin, arena->cur) == old_need && need <= neb_between_(begin, arena->tail_end);
-    return is_last && neb_engine_arena_resize(arena, object, old_size, size, "realloc") == object;
+    return size <= NEB_SIZE_MAX_ && neb_arena_resize_here_(arena, object, old_size, size);
+}
+
+_Static_assert(GRANULE_BYTES % NEB_BLOCK_BYTES_ == 0, "a region is whole blocks");
+
+static bool neb_engine_may_run_(const void *p)
+{
+    return !neb_tool_watches_() && neb_region_may_run(p);
+}
+
+static neb_run_entry_ *run_find(void *p, neb_runs_ **runs, bool *is_inside)
+{
+    *runs = neb_runs_of_(p);
+    return *runs == NULL ? NULL : neb_run_find_(*runs, p, is_inside);
+}
+
+enum engine_run neb_engine_run_look(void *p)
+{
+    bool is_inside = false;
+    neb_runs_ *runs;
+    const neb_run_entry_ *run = neb_tool_watches_() ? NULL : run_find(p, &runs, &is_inside); /* no table there */
+    if (run == NULL)
+        return RUN_NONE;
+    if (is_inside || (runs->is_open != 0 && run == &runs->run[runs->count - 1] && neb_scope_is_above(p, NEB_BLOCK_BYTES_)))
+        return RUN_INSIDE;
+    return neb_bit_get_(runs->freed, p) ? RUN_FREED : RUN_OBJECT;
+}
+
+void neb_engine_run_free(void *p)
+{
+    neb_runs_ *runs = neb_runs_at_(p);
+    neb_bit_set_(runs, runs->freed, p);
+}
+
+size_t neb_engine_run_size(void *p, bool is_usable)
+{
+    bool is_inside;
+    neb_runs_ *runs;
+    const neb_run_entry_ *run = run_find(p, &runs, &is_inside);
+    if (run == NULL)
+        return 0;
+    return is_usable ? neb_run_usable_(runs, run, p) : neb_run_size_(runs, run, p);
+}
+
+void neb_engine_run_shrink(void *p, size_t size)
+{
+    bool is_inside;
+    neb_runs_ *runs;
+    neb_run_entry_ *run = run_find(p, &runs, &is_inside);
+    if (run != NULL)
+        neb_run_shrink_(runs, run, p, size);
 }

@@ -18,6 +18,14 @@ void neb_engine_end_all(neb_thread *thread);
 void *neb_engine_alloc(neb_arena *arena, size_t size, size_t alignment);
 bool neb_engine_grow_last(neb_arena *arena, void *object, size_t old_size, size_t size);
 
+/* the engine for region.c: objects without a word (run.h). p is aligned to 16 and lies in a live region of scopes, behind
+ * its head. */
+enum engine_run { RUN_NONE, RUN_OBJECT, RUN_FREED, RUN_INSIDE };
+enum engine_run neb_engine_run_look(void *p);
+void neb_engine_run_free(void *p);                   /* p is a RUN_OBJECT here and below */
+size_t neb_engine_run_size(void *p, bool is_usable); /* what was asked for, or what may be used */
+void neb_engine_run_shrink(void *p, size_t size);    /* to at most what its run has, or what was asked for */
+
 /* visit.c */
 bool neb_api_stats(neb_memory_stats *stats, bool of_thread);
 size_t neb_api_trim(void);

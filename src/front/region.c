@@ -1,6 +1,7 @@
 /* region.c - see region.h. */
 #include "front/region.h"
 
+#include "front/api.h"
 #include "front/scope.h"
 #include "heap/chunk.h"
 #include "heap/fault.h"
@@ -9,9 +10,6 @@
 #include "os/lock.h"
 #include "os/vm.h"
 #include "policy/policy.h"
-
-#define NEB_LINKED 1
-#include <nebmalloc/private/base.h>
 
 enum { REGIONS_IN_SEGMENT = 1024, SEGMENTS = 4096 };
 enum { REGION_UNUSED, REGION_LIVE, REGION_ENDED };
@@ -204,6 +202,20 @@ bool neb_region_explain(const struct os_fault *fault)
     return true;
 }
 
+bool neb_region_may_run(const void *p)
+{
+    uint32_t entry = POLICY_FREE_EXACT ? ENTRY_NONE : page_map_load(p);
+    if (!entry_is_region(entry))
+        return false;
+    const struct region *region = region_at(entry);
+    return region->kind == NEB_KIND_SCOPE_ && !region_has_ended(region);
+}
+
+static enum engine_run run_look(void *p)
+{
+    return POLICY_FREE_EXACT ? RUN_NONE : neb_engine_run_look(p);
+}
+
 /* The object of a live scope at p, as a pointer into its region. */
 static unsigned char *object_at(const void *p, uint32_t entry, const char *call)
 {
@@ -222,8 +234,18 @@ static unsigned char *object_at(const void *p, uint32_t entry, const char *call)
     }
     size_t offset = ptr_offset(p, region->base);
     unsigned char *object = ptr_add(region->base, offset);
-    if (offset < sizeof(neb_segment) + 16 || offset % 16 != 0 ||
-        ((*neb_word_at_(object) ^ neb_word_of_(object, 0)) >> 44) != 0 ||
+    bool is_aligned = offset >= sizeof(neb_segment) + 16 && offset % 16 == 0;
+    switch (is_aligned ? run_look(object) : RUN_INSIDE) {
+    case RUN_INSIDE:
+        region_fault("invalid-free", call, p, "invalid pointer: scope memory, but no object begins here");
+    case RUN_FREED:
+        region_fault("double-free", call, p, "double free: this object of a scope was freed before");
+    case RUN_OBJECT:
+        return object;
+    default:
+        break;
+    }
+    if (((*neb_word_at_(object) ^ neb_word_of_(object, 0)) >> 44) != 0 ||
         (*neb_word_at_(object) & NEB_WORD_SIZE_) > region->bytes - offset)
         region_fault("invalid-free", call, p, "invalid pointer: scope memory, but no object begins here");
     if ((*neb_word_at_(object) & NEB_WORD_FREED_) != 0)
@@ -235,17 +257,33 @@ static unsigned char *object_at(const void *p, uint32_t entry, const char *call)
 void neb_region_free(void *p, uint32_t entry, const char *call)
 {
     unsigned char *object = object_at(p, entry, call);
-    *neb_word_at_(object) |= NEB_WORD_FREED_;
+    if (run_look(object) != RUN_NONE)
+        neb_engine_run_free(object);
+    else
+        *neb_word_at_(object) |= NEB_WORD_FREED_;
 }
 
 size_t neb_region_size(void *p)
 {
+    if (run_look(p) != RUN_NONE)
+        return neb_engine_run_size(p, false);
     return (size_t)(*neb_word_at_(p) & NEB_WORD_SIZE_);
+}
+
+void neb_region_shrink(void *p, size_t size)
+{
+    if (run_look(p) != RUN_NONE)
+        neb_engine_run_shrink(p, size);
+    else
+        *neb_word_at_(p) = neb_word_of_(p, size);
 }
 
 size_t neb_region_usable(const void *p, uint32_t entry, const char *call)
 {
-    size_t size = neb_region_size(object_at(p, entry, call));
+    unsigned char *object = object_at(p, entry, call);
+    if (run_look(object) != RUN_NONE)
+        return neb_engine_run_size(object, true);
+    size_t size = neb_region_size(object);
     return size_align_up((size == 0 ? 1 : size) + 8, 16) - 8;
 }
 

@@ -40,6 +40,10 @@ size_t neb_region_usable(const void *p, uint32_t entry, const char *call);
 void *neb_region_resize(void *p, uint32_t entry, size_t size);
 /* Bytes that a move has to copy. */
 size_t neb_region_size(void *p);
+/* p is an object, of at least size bytes. */
+void neb_region_shrink(void *p, size_t size);
+/* Whether p lies in a live region of scopes, some of whose objects may have no word before them. */
+bool neb_region_may_run(const void *p);
 
 /* In a signal handler: reports an access to memory whose owner has ended. False: it was none. */
 bool neb_region_explain(const struct os_fault *fault);

@@ -165,6 +165,16 @@ void *neb_ambient_alloc(size_t size, size_t alignment, bool *is_ordinary)
     return block;
 }
 
+bool neb_scope_is_above(const void *p, size_t block_bytes)
+{
+    enum { LEVELS = 16 };
+    const neb_scope *scope = own == NULL ? NULL : own->thread.innermost;
+    for (int level = 0; scope != NULL && level < LEVELS; level++, scope = scope->outer)
+        if (neb_address_(scope->arena.cur) / block_bytes == neb_address_(p) / block_bytes)
+            return neb_address_(p) >= neb_address_(scope->arena.cur);
+    return false;
+}
+
 /* Any scope of this thread may have the object as its last one; a few levels are looked at. */
 bool neb_scope_resize_in_place(void *object, size_t old_size, size_t size)
 {
@@ -172,7 +182,7 @@ bool neb_scope_resize_in_place(void *object, size_t old_size, size_t size)
     if (size > old_size && (own == NULL || own->is_busy))
         return false;
     if (size <= old_size) {
-        *neb_word_at_(object) = neb_word_of_(object, size);
+        neb_region_shrink(object, size);
         return true;
     }
     neb_scope *scope = own->thread.innermost;

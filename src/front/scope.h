@@ -29,6 +29,8 @@ enum {
 void *neb_ambient_alloc(size_t size, size_t alignment, bool *is_ordinary);
 /* Whether the object, of old_size bytes, could be made size bytes large where it is. */
 bool neb_scope_resize_in_place(void *object, size_t old_size, size_t size);
+/* Whether a scope of this thread has its tail in p's block of so many bytes, and p lies above it. */
+bool neb_scope_is_above(const void *p, size_t block_bytes);
 /* Segments that threads keep; gives back those of the calling one: bytes. */
 size_t neb_scope_trim(void);
 

@@ -366,6 +366,59 @@ static void scope_object_freed_twice(void)
     free_it(p);
 }
 
+static char *object_of_a_run(neb_scope *scope, int which, int of, size_t size)
+{
+    char *p = NULL, *found = NULL;
+    for (int i = 0; i < of; i++) {
+        p = neb_scope_alloc(scope, size);
+        found = i == which ? p : found;
+    }
+    return found;
+}
+
+static void run_object_freed_twice(void)
+{
+    neb_scope *scope = neb_scope_enter("frees");
+    char *p = object_of_a_run(scope, 90, 91, 64);
+    free_it(object_of_a_run(scope, 0, 9, 64)); /* those beside it are others */
+    free_it(p);
+    free_it(object_of_a_run(scope, 0, 9, 64));
+    free_it(p);
+}
+
+static void run_object_freed_twice_after_many_more(void)
+{
+    neb_scope *scope = neb_scope_enter("frees");
+    char *p = object_of_a_run(scope, 300, 400, 24);
+    free_it(p);
+    (void)object_of_a_run(scope, 0, 9000, 24);
+    (void)object_of_a_run(scope, 0, 9000, 40);
+    free_it(p);
+}
+
+static void inside_of_a_run_object(void)
+{
+    free_it(object_of_a_run(neb_scope_enter("frees"), 90, 100, 64) + 32);
+}
+
+static void above_the_last_object_of_a_run(void)
+{
+    free_it(object_of_a_run(neb_scope_enter("frees"), 99, 100, 64) + 64);
+}
+
+static void size_of_the_inside_of_a_run_object(void)
+{
+    neb_scope *scope = neb_scope_enter("sizes");
+    (void)neb_scope_size(scope, object_of_a_run(scope, 90, 100, 64) + 32);
+}
+
+static void realloc_of_a_freed_run_object(void)
+{
+    char *p = object_of_a_run(neb_scope_enter("frees"), 90, 100, 64);
+    free_it(p);
+    kept = realloc_it(p, 20);
+}
+
 static void inside_of_a_scope_object(void)
 {
     free_it((char *)neb_scope_alloc(neb_scope_enter("frees"), 100) + 32);
@@ -454,6 +507,12 @@ static const struct {
     CASE(marker_that_is_gone, ANYWHERE, "neb_stack_release(0x", "the mark is gone"),
     CASE(stack_memory_freed, LIBRARY, "free(0x", "memory of a stack"),
     CASE(scope_object_freed_twice, LIBRARY, "free(0x", "double free: this object of a scope"),
+    CASE(run_object_freed_twice, LIBRARY, "free(0x", "double free: this object of a scope"),
+    CASE(run_object_freed_twice_after_many_more, LIBRARY, "free(0x", "double free: this object of a scope"),
+    CASE(inside_of_a_run_object, LIBRARY, "free(0x", "no object begins here"),
+    CASE(above_the_last_object_of_a_run, LIBRARY, "free(0x", "no object begins here"),
+    CASE(size_of_the_inside_of_a_run_object, ANYWHERE, "neb_scope_size(0x", "no object of a scope begins here"),
+    CASE(realloc_of_a_freed_run_object, LIBRARY, "realloc(0x", "double free"),
     CASE(inside_of_a_scope_object, LIBRARY, "free(0x", "no object begins here"),
     CASE(realloc_of_a_freed_scope_object, LIBRARY, "realloc(0x", "double free"),
     CASE(ambient_block_freed_after_the_end, CHECKED, "free(0x", "the scope of this block has ended"),

@@ -22,6 +22,11 @@
  * Alignment   16, or what was asked for at creation: a power of two up to 64 KiB
  * Threads     any thread may allocate and free, also blocks of others; create, destroy, visit: nobody else meanwhile. In
  *             the child of fork a pool may be used if no other thread was inside one of its calls
+ * signals     a handler must not call these functions for a pool that the thread it interrupted uses: that call may be
+ *             half done, so that a block would be lost or be given out twice, or hold the lock, and the handler would wait
+ *             for ever. It may read and write blocks, and leave one to be freed later. A pool that this thread uses in
+ *             handlers only, one at a time, is good for that while it has free blocks: a new slab takes memory, which a
+ *             handler must not
  * Errors      NULL and errno = ENOMEM: no memory, or the limit. Misuse (a block freed twice; a pointer that is no block
  *             of the pool, or inside one; an alignment that is no power of two; a block size beyond 64 MiB) writes one
  *             line that names the call and the objects, and aborts

@@ -13,6 +13,8 @@
  *     inner:           [###### ]                                 next one, and takes a tail of its own when it is
  *                                                                allocated from meanwhile; both alternate from then on
  *
+ * Objects of one size that follow each other, many of them, have no headers; others have 8 bytes.
+ *
  * At any depth a scope needs at most one tail more than it lends, so results may pass through as many levels as there
  * are.
  *
@@ -58,13 +60,17 @@ enum {
 
 struct neb_scope {
     neb_arena arena;
+    /* read by fast paths */
+    unsigned char *run_end[NEB_RUN_SIZE_MAX_ / 8 + 1]; /* how far the open run of objects of 8 * i bytes goes; else NULL */
+    /* private */
     neb_scope *outer;           /* the one around it; of one that is not open: the next unused one */
     neb_thread *thread;
     void *defers;               /* newest first */
     unsigned char *lent_cur, *lent_end; /* the outer scope's tail that this one began with */
     uint32_t state;             /* NEB_SCOPE_* of engine.h */
     uint32_t lends;             /* which of its tails the next inner one has: LENDS_* */
-    uint32_t flags, reserved_flags;
+    uint32_t flags;
+    uint16_t run, misses;       /* the open run's objects have 8 * run bytes; how often none was of use: run.h */
     void *reserved[3];
 };
 
@@ -99,20 +105,48 @@ NEB_API neb_scope *neb_scope_innermost(void)
     return neb_ops_()->scope_innermost();
 }
 
+/* The next object of the open run, if it has that size. */
+__attribute__((always_inline)) NEB_INTERNAL_ bool neb_scope_alloc_in_run_(neb_scope *scope, size_t size, void **object)
+{
+    size_t stride = (size + 15) & ~(size_t)15, eighth = size >> 3 | size << (8 * sizeof size - 3);
+    unsigned char *p = scope->arena.cur;
+    if (eighth - 1 >= NEB_RUN_SIZE_MAX_ / 8 || NEB_UNLIKELY_(!neb_fits_(p, scope->run_end[eighth], stride)))
+        return false;
+    scope->arena.cur = p + stride;
+    *object = p;
+    return true;
+}
+
+/* An object with a word, while no run is open. */
+__attribute__((always_inline)) NEB_INTERNAL_ bool neb_scope_alloc_with_word_(neb_scope *scope, size_t size, void **object)
+{
+    unsigned char *word = scope->arena.cur;
+    size_t need = (size + 23) & ~(size_t)15;
+    if (NEB_UNLIKELY_(size >= NEB_SIZE_MAX_ || !neb_fits_(word, scope->arena.end, need)))
+        return false;
+    *object = word + 8;
+    *(uint64_t *)(void *)word = neb_word_of_(*object, size);
+    scope->arena.cur = word + need;
+    return true;
+}
+
 /* size bytes, aligned to 16, in any open scope of this thread; contents undefined. size 0 is a valid, unique pointer. */
 __attribute__((malloc, alloc_size(2), assume_aligned(16), warn_unused_result))
 NEB_API void *neb_scope_alloc(neb_scope *scope, size_t size)
 {
-    neb_arena *arena = &scope->arena;
-    unsigned char *word = arena->cur;
-    size_t need = (size + 23) & ~(size_t)15;
-    if (NEB_LIKELY_(size < NEB_SIZE_MAX_ && neb_fits_(word, arena->end, need))) {
-        unsigned char *p = word + 8;
-        *(uint64_t *)(void *)word = neb_word_of_(p, size);
-        arena->cur = word + need;
-        return p;
+    void *p;
+    if (__builtin_constant_p(size)) { /* what has one size is likely to have many of it */
+        if (NEB_LIKELY_(neb_scope_alloc_in_run_(scope, size, &p)))
+            return p;
+        if (NEB_LIKELY_(neb_scope_alloc_with_word_(scope, size, &p)))
+            return p;
+    } else {
+        if (NEB_LIKELY_(neb_scope_alloc_with_word_(scope, size, &p)))
+            return p;
+        if (NEB_LIKELY_(neb_scope_alloc_in_run_(scope, size, &p)))
+            return p;
     }
-    return arena->ops->arena_alloc(arena, size, 16, "neb_scope_alloc");
+    return scope->arena.ops->arena_alloc(&scope->arena, size, 16, "neb_scope_alloc");
 }
 
 /* The same with an alignment: any power of two. */

@@ -13,10 +13,33 @@ NEB_INTERNAL_ bool neb_arena_watched_(const neb_arena *arena)
     return (arena->flags & (NEB_ARENA_SLOW_ | NEB_ARENA_FILL_FREE_)) != 0;
 }
 
+/* The window of a scope with runs. */
+NEB_ENGINE_ void neb_scope_open_(neb_arena *arena)
+{
+    const neb_scope *scope = neb_scope_of_(arena);
+    arena->end = NULL; /* a run's objects follow each other */
+    if (scope->run != 0 || arena->cur == NULL)
+        return;
+    size_t rest = NEB_BLOCK_BYTES_ - neb_block_offset_(arena->cur), room = neb_between_(arena->cur, arena->tail_end);
+    size_t words = (size_t)NEB_WORDS_ << scope->misses;
+    words = words < rest ? words : rest;
+    arena->end = arena->cur + (words < room ? words : room);
+}
+
 /* Makes the window what the arena's state allows. */
 NEB_INTERNAL_ void neb_arena_open_(neb_arena *arena)
 {
     arena->end = (arena->flags & (NEB_ARENA_SLOW_ | NEB_ARENA_SHARED_)) != 0 ? arena->cur : arena->tail_end;
+    if (NEB_UNLIKELY_(neb_has_runs_(arena)))
+        neb_scope_open_(arena);
+}
+
+/* The same for a tail that is another one now, or was taken back. */
+NEB_INTERNAL_ void neb_arena_reopen_(neb_arena *arena)
+{
+    if (NEB_UNLIKELY_(neb_has_runs_(arena)))
+        neb_runs_cut_(arena);
+    neb_arena_open_(arena);
 }
 
 NEB_ENGINE_ void neb_arena_init_(neb_arena *arena, const neb_ops *ops, unsigned kind, const char *name)
@@ -34,6 +57,8 @@ NEB_ENGINE_ void neb_arena_init_(neb_arena *arena, const neb_ops *ops, unsigned 
         arena->flags = NEB_ARENA_SLOW_ | NEB_ARENA_FILL_ALLOC_ | NEB_ARENA_FILL_FREE_;
     if (neb_tool_watches_())
         arena->flags = NEB_ARENA_SLOW_ | NEB_ARENA_REDZONE_;
+    if (kind == NEB_KIND_SCOPE_ && arena->flags == 0 && (ops->flags & NEB_OPS_LIBRARY) != 0)
+        arena->flags = NEB_ARENA_RUNS_;
 }
 
 NEB_INTERNAL_ unsigned char *neb_segment_data_(neb_segment *segment, const neb_arena *arena)
@@ -83,6 +108,8 @@ NEB_ENGINE_ void neb_arena_push_segment_(neb_arena *arena, neb_segment *segment)
     arena->segment_bytes = segment->total_bytes;
     arena->data = arena->cur = neb_segment_data_(segment, arena);
     arena->tail_end = neb_segment_end_(segment, arena);
+    if (neb_has_runs_(arena))
+        neb_block_begin_(arena, (unsigned char *)segment);
     if ((arena->flags & NEB_ARENA_REDZONE_) != 0)
         neb_tool_close_(arena->cur, neb_between_(arena->cur, arena->tail_end));
 }
@@ -167,6 +194,32 @@ NEB_INTERNAL_ void neb_spare_swap_(neb_arena *arena)
     arena->tail_end = arena->spare_end;
     arena->spare_cur = cur;
     arena->spare_end = tail_end;
+    if (neb_has_runs_(arena))
+        neb_runs_cut_(arena);
+}
+
+/* The same for scopes, which may begin a run, or the next block. */
+NEB_ENGINE_ void *neb_scope_take_tail_(neb_arena *arena, size_t size, size_t alignment, bool is_likely)
+{
+    unsigned char *old_cur = arena->cur;
+    if (!neb_has_runs_(arena) || old_cur == NULL)
+        return neb_arena_take_(arena, size, alignment);
+    size_t need = ((size == 0 ? 1 : size) + 23) & ~(size_t)15, rest = NEB_BLOCK_BYTES_ - neb_block_offset_(old_cur);
+    size_t room = neb_between_(old_cur, arena->tail_end);
+    if (need > rest && need <= NEB_SKIP_MAX_ && alignment <= 16 && room > rest) {
+        if (room - rest < NEB_BLOCK_HEAD_ + 16 + need)
+            return NULL;
+        neb_block_begin_(arena, neb_block_of_(old_cur) + NEB_BLOCK_BYTES_);
+        old_cur = arena->cur;
+    }
+    void *p = is_likely ? neb_run_begin_(arena, size) : NULL;
+    if (p != NULL)
+        return p;
+    neb_run_miss_(neb_scope_of_(arena));
+    p = neb_arena_take_(arena, size, alignment);
+    if (p != NULL)
+        neb_block_enter_(arena, old_cur);
+    return p;
 }
 
 NEB_ENGINE_ void neb_scope_check_mine_(const neb_arena *arena, const char *call)
@@ -185,19 +238,27 @@ NEB_ENGINE_ void neb_scope_check_mine_(const neb_arena *arena, const char *call)
  * all that lies above a mark in its segment, and all newer segments. */
 NEB_ENGINE_ void *neb_scope_take_(neb_arena *arena, size_t size, size_t alignment, const char *call)
 {
-    neb_scope *scope = (neb_scope *)(void *)arena;
+    neb_scope *scope = neb_scope_of_(arena);
+    bool is_likely = false;
+    if (neb_has_runs_(arena)) {
+        void *next = alignment <= 16 ? neb_run_take_(arena, size) : NULL;
+        if (next != NULL)
+            return next;
+        is_likely = alignment <= 16 && neb_run_is_likely_(arena, size);
+        neb_run_close_(arena);
+    }
     bool has_current = scope->lends != NEB_LENDS_CURRENT_, has_spare = scope->lends == NEB_LENDS_NONE_;
-    void *p = has_current ? neb_arena_take_(arena, size, alignment) : NULL;
+    void *p = has_current ? neb_scope_take_tail_(arena, size, alignment, is_likely) : NULL;
     if (p == NULL && has_spare && arena->spare_cur != NULL) {
         neb_spare_swap_(arena);
-        p = neb_arena_take_(arena, size, alignment);
+        p = neb_scope_take_tail_(arena, size, alignment, is_likely);
         if (p == NULL)
             neb_spare_swap_(arena);
     }
     if (p != NULL)
         return p;
     unsigned char *old_cur = arena->cur, *old_end = arena->tail_end;
-    if (!neb_arena_grow_(arena, size + alignment + 48, call))
+    if (!neb_arena_grow_(arena, size + alignment + 48 + (neb_has_runs_(arena) ? (size_t)NEB_BLOCK_HEAD_ : 0), call))
         return NULL;
     if (!has_current)
         scope->lends = NEB_LENDS_MOVED_;
@@ -205,7 +266,7 @@ NEB_ENGINE_ void *neb_scope_take_(neb_arena *arena, size_t size, size_t alignmen
         arena->spare_cur = old_cur;
         arena->spare_end = old_end;
     }
-    return neb_arena_take_(arena, size, alignment);
+    return neb_scope_take_tail_(arena, size, alignment, is_likely);
 }
 
 NEB_INTERNAL_ void neb_spin_lock_(uint32_t *lock)
@@ -281,56 +342,91 @@ NEB_ENGINE_ void neb_shared_go_(neb_arena *arena)
     __atomic_store_n(&bump->shared_segment, shared->newest, __ATOMIC_RELEASE);
 }
 
+/* Apart from the others, whose branches it would else teach the wrong way. */
+__attribute__((noinline)) NEB_ENGINE_ void *neb_scope_alloc_slow_(neb_arena *arena, size_t size, size_t alignment, const char *call)
+{
+    neb_scope_check_mine_(arena, call);
+    if (size > NEB_SIZE_MAX_ || alignment > NEB_SIZE_MAX_)
+        return neb_no_memory_();
+    arena->slow_allocs++;
+    void *p = neb_scope_take_(arena, size, alignment < 16 ? 16 : alignment, call);
+    neb_arena_open_(arena);
+    if (neb_scope_of_(arena)->lends == NEB_LENDS_CURRENT_)
+        arena->end = arena->cur;
+    return p == NULL ? neb_no_memory_() : p;
+}
+
 NEB_ENGINE_ void *neb_engine_arena_alloc(neb_arena *arena, size_t size, size_t alignment, const char *call)
 {
     if (!neb_is_power_(alignment))
         neb_misuse_(call, (const void *)arena, "alignment %zu is not a power of two (%s '%s')", alignment, neb_kind_(arena->kind),
                     neb_name_(arena->name));
     if (arena->kind == NEB_KIND_SCOPE_)
-        neb_scope_check_mine_(arena, call);
+        return neb_scope_alloc_slow_(arena, size, alignment, call);
     if (size > NEB_SIZE_MAX_ || alignment > NEB_SIZE_MAX_)
         return neb_no_memory_();
     if (alignment < 16)
         alignment = 16;
     void *p;
-    if ((arena->flags & NEB_ARENA_SHARED_) == 0)
-        arena->slow_allocs++;
-    if ((arena->flags & NEB_ARENA_SHARED_) != 0)
+    if ((arena->flags & NEB_ARENA_SHARED_) != 0) {
         p = neb_shared_take_((neb_bump *)(void *)arena, size, alignment, call);
-    else if (arena->kind == NEB_KIND_SCOPE_)
-        p = neb_scope_take_(arena, size, alignment, call);
-    else {
+    } else {
+        arena->slow_allocs++;
         p = neb_arena_take_(arena, size, alignment);
         if (p == NULL && neb_arena_grow_(arena, size + alignment + 48, call))
             p = neb_arena_take_(arena, size, alignment);
-    }
-    if ((arena->flags & NEB_ARENA_SHARED_) == 0) {
         neb_arena_open_(arena);
-        if (arena->kind == NEB_KIND_SCOPE_ && ((neb_scope *)(void *)arena)->lends == NEB_LENDS_CURRENT_)
-            arena->end = arena->cur;
     }
     return p == NULL ? neb_no_memory_() : p;
 }
 
-NEB_ENGINE_ void *neb_engine_arena_resize(neb_arena *arena, void *p, size_t old_size, size_t size, const char *call)
+/* Whether what lies directly below its tail is the scope's own: neither the tail nor its beginning is shared. */
+NEB_INTERNAL_ bool neb_scope_has_top_(const neb_scope *scope)
 {
-    if (p == NULL)
-        return neb_engine_arena_alloc(arena, size, 16, call);
-    if (size > NEB_SIZE_MAX_)
-        return neb_no_memory_();
+    return scope->lends != NEB_LENDS_CURRENT_ && scope->arena.cur != scope->lent_cur;
+}
+
+/* An object of a run: where it is, if it may be smaller there or is the last. */
+NEB_ENGINE_ bool neb_run_resize_(neb_arena *arena, neb_runs_ *runs, neb_run_entry_ *run, void *p, size_t old_size, size_t size)
+{
+    neb_run_close_(arena); /* it may be the run's last object */
+    size_t to_top = neb_between_(p, arena->cur);
+    bool is_last = arena->cur != NULL && neb_scope_has_top_(neb_scope_of_(arena)) && to_top == (neb_run_is_single_(run) ? ((old_size + (old_size == 0) + 23) & ~(size_t)15) - 8
+                                                      : neb_stride_(run->size) + 8);
+    bool is_done = is_last && neb_run_resize_last_(arena, runs, run, p, size);
+    if (neb_scope_of_(arena)->lends != NEB_LENDS_CURRENT_)
+        neb_arena_open_(arena);
+    if (is_done || size > run->size)
+        return is_done;
+    neb_run_shrink_(runs, run, p, size);
+    return true;
+}
+
+NEB_ENGINE_ bool neb_arena_resize_here_(neb_arena *arena, void *p, size_t old_size, size_t size)
+{
+    if (neb_has_runs_(arena)) {
+        bool is_inside;
+        neb_runs_ *runs = neb_runs_of_(p);
+        neb_run_entry_ *run = runs == NULL ? NULL : neb_run_find_(runs, p, &is_inside);
+        if (run != NULL)
+            return neb_run_resize_(arena, runs, run, p, old_size, size);
+    }
     size_t bias = arena->bias;
     size_t old_need = ((old_size == 0 ? 1 : old_size) + bias + 15) & ~(size_t)15;
     size_t need = ((size == 0 ? 1 : size) + bias + 15) & ~(size_t)15;
     bool is_scope = arena->kind == NEB_KIND_SCOPE_;
     bool is_exact = (arena->flags & (NEB_ARENA_REDZONE_ | NEB_ARENA_SHARED_)) == 0 &&
-                    !(is_scope && ((neb_scope *)(void *)arena)->lends == NEB_LENDS_CURRENT_);
+                    !(is_scope && !neb_scope_has_top_(neb_scope_of_(arena)));
     unsigned char *begin = (unsigned char *)p - bias;
     bool is_last = is_exact && arena->cur != NULL && neb_between_(begin, arena->cur) == old_need;
     if (need <= old_need || (is_last && need <= neb_between_(begin, arena->tail_end))) {
         if (is_last) {
             if ((arena->flags & NEB_ARENA_FILL_ALLOC_) != 0 && size > old_size)
                 memset(begin + bias + old_size, NEB_FILL_FRESH_, size - old_size);
+            unsigned char *old_cur = arena->cur;
             arena->cur = begin + need;
+            if (need > old_need)
+                neb_block_enter_(arena, old_cur);
             neb_arena_open_(arena);
         }
         if ((arena->flags & NEB_ARENA_REDZONE_) != 0 && size != old_size) {
@@ -341,8 +437,19 @@ NEB_ENGINE_ void *neb_engine_arena_resize(neb_arena *arena, void *p, size_t old_
         }
         if (is_scope)
             neb_word_set_(p, neb_word_of_(p, size));
-        return p;
+        return true;
     }
+    return false;
+}
+
+NEB_ENGINE_ void *neb_engine_arena_resize(neb_arena *arena, void *p, size_t old_size, size_t size, const char *call)
+{
+    if (p == NULL)
+        return neb_engine_arena_alloc(arena, size, 16, call);
+    if (size > NEB_SIZE_MAX_)
+        return neb_no_memory_();
+    if (neb_arena_resize_here_(arena, p, old_size, size))
+        return p;
     void *copy = neb_engine_arena_alloc(arena, size, 16, call);
     if (copy != NULL)
         memcpy(copy, p, old_size < size ? old_size : size);

@@ -208,7 +208,7 @@ struct neb_arena {
     uint64_t slow_allocs, restores;
     uint32_t growth_percent;
     uint16_t flags;
-    uint8_t kind, bias; /* bias: 8 where a header word stands before each object, else 0 */
+    uint8_t kind, bias; /* bias: 8 where a header word stands before objects, else 0 */
     void *reserved[2];
 };
 
@@ -251,7 +251,10 @@ NEB_INTERNAL_ bool neb_is_power_(size_t n)
 /* Something that no two living threads share, at the price of one instruction where the machine has one. */
 NEB_INTERNAL_ uintptr_t neb_thread_word_(void);
 
-/* The word before an object of a scope: its size, whether it was freed, and a part of its address, so that what is
+/* Objects of one size, a multiple of 8 and no larger, may follow each other in a scope without words: run.h. */
+enum { NEB_RUN_SIZE_MAX_ = 256 };
+
+/* The word before other objects of a scope: the size, whether it was freed, and a part of its address, so that what is
  * no object is seen. */
 #define NEB_WORD_SIZE_ ((UINT64_C(1) << 43) - 1)
 #define NEB_WORD_FREED_ (UINT64_C(1) << 43)

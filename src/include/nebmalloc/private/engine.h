@@ -3,7 +3,7 @@
  *   segment:  [head 64][ word | object ][ word | object ] ... cur ->      <- tail_end]
  *
  * Scopes put a word of eight bytes before each object (size and check), so objects are aligned to 16 and cur is 8 beyond
- * a multiple of 16; bump arenas and stacks have no words.
+ * a multiple of 16; but objects of one size that follow each other have none (run.h). Bump arenas and stacks have no words.
  *
  * Checkpoints: mark leaves a record in the arena, linked to the one before. A mark is valid while its record is in that
  * list; restoring takes the newer ones off. So a checkpoint that is gone is noticed exactly, at one step for each mark.
@@ -53,6 +53,8 @@
 extern "C" {
 #endif
 NEB_ENGINE_ const neb_ops *neb_engine_ops_(void);
+/* Whether p lies in memory of scopes that may hold runs. */
+NEB_ENGINE_ bool neb_engine_may_run_(const void *p);
 #ifdef __cplusplus
 #else
 extern long syscall(long number, ...); /* strict C hides it */
@@ -66,7 +68,8 @@ enum {
     NEB_ARENA_FILL_FREE_ = 16,
     NEB_ARENA_STRICT_ = 32,
     NEB_ARENA_KEEP_ = 64,   /* released segments wait in the arena for reuse */
-    NEB_ARENA_REDZONE_ = 128 /* 16 bytes behind each object are nobody's */
+    NEB_ARENA_REDZONE_ = 128, /* 16 bytes behind each object are nobody's */
+    NEB_ARENA_RUNS_ = 256     /* a scope that may have runs: the memory is the library's, and nothing watches it */
 };
 enum { NEB_SEGMENT_CALLERS_ = 1 }; /* not to be given back */
 enum { NEB_SCOPE_UNUSED_, NEB_SCOPE_OPEN_ = 0x5C09E };
@@ -87,6 +90,7 @@ typedef struct neb_defer_record_ {
 } neb_defer_record_;
 
 #include <nebmalloc/private/watch.h>
+#include <nebmalloc/private/run.h>
 #include <nebmalloc/private/arena.h>
 #include <nebmalloc/private/mark.h>
 #include <nebmalloc/private/scope_engine.h>

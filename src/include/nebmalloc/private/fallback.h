@@ -180,6 +180,12 @@ NEB_ENGINE_ const neb_ops *neb_engine_ops_(void)
     return &neb_fallback_ops_;
 }
 
+NEB_ENGINE_ bool neb_engine_may_run_(const void *p)
+{
+    (void)p;
+    return false;
+}
+
 /* In a program that isn't position-independent the linker resolves the weak symbol to null; dlsym finds it then. */
 NEB_ENGINE_ const neb_ops *neb_ops_find_(void)
 {

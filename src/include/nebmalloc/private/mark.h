@@ -38,6 +38,8 @@ NEB_ENGINE_ neb_mark neb_engine_arena_mark(neb_arena *arena, const char *call)
     if (arena->kind == NEB_KIND_SCOPE_)
         neb_scope_check_innermost_(arena, call);
     arena = neb_shared_stop_(arena);
+    if (neb_has_runs_(arena))
+        neb_run_close_(arena);
     neb_mark_record_ *last = (neb_mark_record_ *)arena->last_mark;
     if (last == NULL || arena->cur != neb_at_(last, sizeof *last)) {
         size_t need = sizeof(neb_mark_record_) + 16;
@@ -45,6 +47,7 @@ NEB_ENGINE_ neb_mark neb_engine_arena_mark(neb_arena *arena, const char *call)
             neb_tool_own_(arena->cur, sizeof(neb_mark_record_)); /* cur is aligned to 8 at least */
             neb_mark_record_ *record = (neb_mark_record_ *)(void *)arena->cur;
             arena->cur += sizeof(neb_mark_record_);
+            neb_block_enter_(arena, (unsigned char *)record);
             record->older = last;
             record->serial = ++arena->mark_serial;
             arena->last_mark = record;
@@ -54,6 +57,8 @@ NEB_ENGINE_ neb_mark neb_engine_arena_mark(neb_arena *arena, const char *call)
     neb_mark mark = neb_arena_point_(arena);
     if (arena->kind == NEB_KIND_SCOPE_)
         mark.top = (unsigned char *)((neb_scope *)(void *)arena)->defers;
+    if (neb_has_runs_(arena))
+        neb_arena_open_(arena);
     neb_shared_go_(outer);
     return mark;
 }
@@ -119,6 +124,8 @@ NEB_ENGINE_ void neb_arena_return_to_(neb_arena *arena, const neb_mark *mark)
     neb_arena_note_peak_(arena);
     if (neb_arena_watched_(arena))
         neb_arena_wipe_(arena, mark->newest != NULL ? mark->newest : arena->oldest, mark->newest != NULL ? mark->cur : NULL);
+    if (neb_has_runs_(arena))
+        neb_run_drop_(neb_scope_of_(arena));
     neb_arena_pop_segments_(arena, mark->newest);
     arena->cur = mark->cur;
     arena->tail_end = mark->tail_end;
@@ -128,7 +135,7 @@ NEB_ENGINE_ void neb_arena_return_to_(neb_arena *arena, const neb_mark *mark)
     arena->data = mark->newest == NULL ? NULL : neb_segment_data_(mark->newest, arena);
     arena->last_mark = mark->record;
     arena->restores++;
-    neb_arena_open_(arena);
+    neb_arena_reopen_(arena);
 }
 
 NEB_ENGINE_ void neb_scope_run_defers_(neb_scope *scope, void *until)

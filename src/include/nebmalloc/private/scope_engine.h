@@ -36,11 +36,17 @@ NEB_ENGINE_ void neb_scope_begin_in_root_(neb_scope *scope, neb_thread *thread)
         if (thread->root == NULL)
             return; /* an allocation will ask again */
         thread->root->bytes = got;
-        thread->root_cur = neb_segment_data_(thread->root, mine);
+        if (neb_has_runs_(mine))
+            neb_block_begin_(mine, (unsigned char *)thread->root);
+        thread->root_cur = neb_has_runs_(mine) ? mine->cur : neb_segment_data_(thread->root, mine);
         thread->root_end = neb_segment_end_(thread->root, mine);
     }
     mine->cur = thread->root_cur;
     mine->end = mine->tail_end = thread->root_end;
+    if (neb_has_runs_(mine)) {
+        neb_runs_empty_((neb_runs_ *)(void *)(thread->root + 1));
+        mine->end = mine->cur + (scope->misses == 0 ? (size_t)NEB_WORDS_ : NEB_BLOCK_BYTES_ - NEB_BLOCK_HEAD_ - 8);
+    }
 }
 
 /* Lends the outer scope's spare tail, or its current one, to a scope that begins. */
@@ -49,6 +55,10 @@ NEB_ENGINE_ void neb_scope_borrow_(neb_scope *scope, neb_scope *outer)
     neb_arena *mine = &scope->arena, *its = &outer->arena;
     if ((its->flags & NEB_ARENA_SLOW_) != 0 || (mine->flags & NEB_ARENA_SLOW_) != 0 || its->ops != mine->ops)
         return;
+    if (neb_has_runs_(its)) {
+        neb_run_close_(its);
+        neb_arena_open_(its);
+    }
     if (its->spare_cur != NULL && neb_between_(its->spare_cur, its->spare_end) >= NEB_LEND_MIN_) {
         outer->lends = NEB_LENDS_SPARE_;
         mine->cur = its->spare_cur;
@@ -64,7 +74,7 @@ NEB_ENGINE_ void neb_scope_borrow_(neb_scope *scope, neb_scope *outer)
     }
     scope->lent_cur = mine->cur;
     scope->lent_end = mine->tail_end;
-    neb_arena_open_(mine);
+    neb_arena_reopen_(mine);
 }
 
 /* The lent tail comes back; if the outer scope has moved on since, as its spare. */
@@ -72,7 +82,7 @@ NEB_ENGINE_ void neb_scope_return_(neb_scope *scope, neb_scope *outer)
 {
     neb_arena *its = &outer->arena;
     if (outer->lends == NEB_LENDS_CURRENT_) {
-        neb_arena_open_(its);
+        neb_arena_reopen_(its);
     } else if (outer->lends == NEB_LENDS_SPARE_ || outer->lends == NEB_LENDS_MOVED_) {
         its->spare_cur = scope->lent_cur;
         its->spare_end = scope->lent_end;
@@ -93,6 +103,7 @@ NEB_ENGINE_ neb_scope *neb_engine_scope_enter(const char *name, unsigned flags)
     scope->arena.serial = thread->serial << 40 | ++thread->scopes;
     scope->outer = outer;
     scope->flags = flags;
+    scope->misses = (flags & NEB_SCOPE_AMBIENT) != 0 ? NEB_MISSES_MAX_ : 0;
     scope->state = NEB_SCOPE_OPEN_;
     thread->innermost = scope;
     if (outer == NULL)
@@ -115,6 +126,7 @@ NEB_ENGINE_ neb_scope *neb_engine_scope_innermost(void)
 NEB_INTERNAL_ void neb_scope_clear_(neb_scope *scope)
 {
     neb_arena *arena = &scope->arena;
+    neb_run_drop_(scope);
     arena->cur = arena->end = arena->tail_end = arena->spare_cur = arena->spare_end = arena->data = NULL;
     arena->last_mark = NULL;
     arena->closed_bytes = arena->peak_bytes = 0;
@@ -186,6 +198,15 @@ NEB_ENGINE_ bool neb_word_is_object_(void *p, uint64_t word)
 
 NEB_ENGINE_ size_t neb_engine_scope_size(void *p, const char *call)
 {
+    if (neb_address_(p) % 16 == 0 && neb_engine_may_run_(p)) {
+        bool is_inside;
+        neb_runs_ *runs = neb_runs_of_(p);
+        neb_run_entry_ *run = runs == NULL ? NULL : neb_run_find_(runs, p, &is_inside);
+        if (run != NULL && is_inside)
+            neb_misuse_(call, p, "no object of a scope begins here");
+        if (run != NULL)
+            return neb_run_size_(runs, run, p);
+    }
     uint64_t word = neb_address_(p) % 16 == 0 ? neb_word_get_(p) : 0;
     if (!neb_word_is_object_(p, word))
         neb_misuse_(call, p, "no object of a scope begins here");
