@@ -25,8 +25,8 @@ enum lock_rank {
     LOCK_TRACE_BLOCKS, /* arrays of blocks' records */
     LOCK_TRACE_DEPOT, /* new call stacks and modules */
     LOCK_TRACE_FILE,  /* the end of the file that is written */
-    LOCK_META,        /* memory for metadata */
     LOCK_GUARD,       /* slots of guarded blocks; never held with another */
+    LOCK_META,        /* memory for metadata */
     LOCK_COUNT
 };
 
