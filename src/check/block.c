@@ -219,16 +219,17 @@ static void contents_spoil(const struct cell *cell, const struct block *block)
         (void)neb_vm_purge(cell->base, cell->bytes);
 }
 
-static void statement_check(void *p, const struct check_call *call, const struct cell *cell, const struct block *block)
+void neb_block_check_statement(const void *p, const struct check_call *call, const struct cell *cell, size_t stated, size_t made)
 {
+    struct block block = neb_block_of(cell);
     if (!check_has(CHECK_ORIGIN))
         return;
-    if (call->family != block->family)
+    if (call->family != block.family)
         neb_report_family(call->name, p, cell);
-    else if (call->has_size && call->size != block->size)
+    else if (call->has_size && call->size != block.size)
         neb_report_size(call->name, p, cell, call->size);
-    else if ((call->has_alignment || call->family != FAMILY_MALLOC) && front_for(call->alignment) != block->front)
-        neb_report_alignment(call->name, p, cell, call->alignment, block->front);
+    else if ((call->has_alignment || call->family != FAMILY_MALLOC) && stated != made)
+        neb_report_alignment(call->name, p, cell, call->alignment, made);
 }
 
 /* The cell is the caller's, to be given to the heap. */
@@ -291,7 +292,7 @@ enum check_answer neb_check_release(void *p, const struct check_call *call, void
         atomic_store_explicit(&cell.record->free_thread, neb_thread_number(), memory_order_relaxed);
         atomic_store_explicit(&cell.record->free_stack, stack_here(), memory_order_relaxed);
     }
-    statement_check(p, call, &cell, &block);
+    neb_block_check_statement(p, call, &cell, front_for(call->alignment), block.front);
     if (!canaries_verify(&cell, &block, call->name)) /* the process goes on: said once is enough */
         canaries_write(block.begin, block.size, block.front, block.slack);
     contents_spoil(&cell, &block);

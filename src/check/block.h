@@ -15,6 +15,8 @@ struct block {
 struct block neb_block_of(const struct cell *cell);
 /* Its size, in any case. False: p is not its beginning, or it is free; reported as the call's error. */
 bool neb_block_size(const void *p, const struct cell *cell, const char *call, size_t *size);
+/* Reports what the releasing call states wrongly. stated, made: alignments, the call's and the block's own. */
+void neb_block_check_statement(const void *p, const struct check_call *call, const struct cell *cell, size_t stated, size_t made);
 const char *neb_family_name(enum family family);
 /* Small number of the calling thread, for records; its kernel id and, as long as it runs, its name. */
 uint16_t neb_thread_number(void);

@@ -309,20 +309,6 @@ void *neb_guard_alloc(size_t size, size_t alignment, enum family family, enum co
 
 /* ---- free --------------------------------------------------------------------------------------------------------------- */
 
-static void statement_check(const void *p, const struct check_call *call, const struct cell *cell, const struct block *block,
-                            size_t made)
-{
-    size_t stated = call->alignment < ALIGNMENT_MIN ? ALIGNMENT_MIN : call->alignment;
-    if (!check_has(CHECK_ORIGIN))
-        return;
-    if (call->family != block->family)
-        neb_report_family(call->name, p, cell);
-    else if (call->has_size && call->size != block->size)
-        neb_report_size(call->name, p, cell, call->size);
-    else if ((call->has_alignment || call->family != FAMILY_MALLOC) && stated != made)
-        neb_report_alignment(call->name, p, cell, call->alignment, made);
-}
-
 /* Where the system refuses another mapping, the pages stay, protected if that is possible. */
 static void slot_close(const struct slot *slot)
 {
@@ -360,7 +346,8 @@ bool neb_guard_free(void *p, const struct check_call *call)
     }
     atomic_store_explicit(&slot->record.free_thread, neb_thread_number(), memory_order_relaxed);
     atomic_store_explicit(&slot->record.free_stack, neb_stack_number(options.stack_depth), memory_order_relaxed);
-    statement_check(p, call, &cell, &block, (size_t)1 << slot->alignment_log2);
+    neb_block_check_statement(p, call, &cell, call->alignment < ALIGNMENT_MIN ? ALIGNMENT_MIN : call->alignment,
+                              (size_t)1 << slot->alignment_log2);
     slot_close(slot);
     number_give(spot.class, spot.number);
     return true;
