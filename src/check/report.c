@@ -11,7 +11,6 @@
 #include "os/env.h"
 #include "os/filter.h"
 #include "os/inspect.h"
-#include "policy/policy.h"
 #include "os/symbol.h"
 #include "os/thread.h"
 #include "policy/policy.h"

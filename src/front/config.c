@@ -199,6 +199,11 @@ static void help_print(void)
     }
 }
 
+const char *neb_config_text(unsigned option)
+{
+    return neb_text_options[option].value[0] == '\0' ? NULL : neb_text_options[option].value;
+}
+
 void neb_config_parse(const char *text, uint64_t values[OPTION_COUNT])
 {
     for (unsigned i = 0; i < OPTION_COUNT; i++)

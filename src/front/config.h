@@ -79,6 +79,9 @@ struct option {
 extern const struct option neb_options[OPTION_COUNT];
 extern struct text_option neb_text_options[TEXT_OPTION_COUNT]; /* filled by the parser */
 
+/* The value of a text option (TEXT_OPTION_...), valid until the next parse; NULL: not given. */
+const char *neb_config_text(unsigned option);
+
 /* Fills values from the text, which may be NULL; complaints and help go to stderr. */
 void neb_config_parse(const char *text, uint64_t values[OPTION_COUNT]);
 

@@ -8,16 +8,11 @@
 #include "os/env.h"
 #include "policy/policy.h"
 
-static const char *text_or_null(unsigned option)
-{
-    return neb_text_options[option].value[0] == '\0' ? NULL : neb_text_options[option].value;
-}
-
 static void filter_apply(void)
 {
-    if (!neb_filter_set_sizes(text_or_null(TEXT_OPTION_guard_size)))
+    if (!neb_filter_set_sizes(neb_config_text(TEXT_OPTION_guard_size)))
         neb_os_complain("NEBMALLOC: guard_size: it is neither N nor A-B; all sizes are guarded");
-    if (!neb_filter_set_site(text_or_null(TEXT_OPTION_guard_site)))
+    if (!neb_filter_set_site(neb_config_text(TEXT_OPTION_guard_site)))
         neb_os_complain("NEBMALLOC: guard_site: it is neither NAME nor NAME+0xA-0xB; all callers are guarded");
 }
 

@@ -39,11 +39,6 @@ static void on_stats_signal(int number)
     neb_locks_give_all();
 }
 
-static const char *text_or_null(unsigned option)
-{
-    return neb_text_options[option].value[0] == '\0' ? NULL : neb_text_options[option].value;
-}
-
 /* Everything in the checked policy; in the others what the option harden asks for. */
 static void checks_apply(void)
 {
@@ -85,9 +80,9 @@ static void reports_apply(bool has_guards)
         neb_handler_watch_faults(fault_explain);
     if (has_guards || check_is_on())
         neb_report_init(&(struct report_options){.json = options[OPTION_json] != 0,
-                                                 .file = text_or_null(TEXT_OPTION_report),
-                                                 .suppressions = text_or_null(TEXT_OPTION_suppressions),
-                                                 .symbolizer = text_or_null(TEXT_OPTION_symbolizer)});
+                                                 .file = neb_config_text(TEXT_OPTION_report),
+                                                 .suppressions = neb_config_text(TEXT_OPTION_suppressions),
+                                                 .symbolizer = neb_config_text(TEXT_OPTION_symbolizer)});
 }
 
 static void options_apply(void)
