@@ -94,6 +94,7 @@ print sum(list)
 call (int)strlen("called in the program")
 call (void)puts("allocating")
 print ((char *(*)(const char *))strdup)("a copy made in the program")
+frame function main
 python print(gdb.parse_and_eval("sum(lists[2])"))
 continue
 END
