@@ -31,11 +31,13 @@ class Allocator:
     preload: str           # what goes into LD_PRELOAD
     version: str
     missing: tuple = ()    # functions of the malloc family it leaves to glibc
+    environment: tuple = ()  # pairs: variables with its options
 
     def record(self):
         """As it is written into the results: no path of this machine."""
+        options = {"environment": [f"{name}={value}" for name, value in self.environment]} if self.environment else {}
         return {"name": self.name, "library": os.path.basename(self.preload), "version": self.version,
-                "missing": list(self.missing)}
+                "missing": list(self.missing), **options}
 
 
 def soname_path(soname):
@@ -59,9 +61,9 @@ def scudo_library():
     return max(found, key=version_key, default=None)
 
 
-def probe(program, preload):
+def probe(program, preload, variables=()):
     """What the probe prints, or an error in words."""
-    environment = dict(os.environ, LD_PRELOAD=preload)
+    environment = dict(os.environ, LD_PRELOAD=preload, **dict(variables))
     try:
         answer = subprocess.run([program], env=environment, capture_output=True, text=True, timeout=30)
     except subprocess.TimeoutExpired:
@@ -81,17 +83,17 @@ def digest(path):
         return "sha256 " + hashlib.sha256(file.read()).hexdigest()[:12]
 
 
-def load(program, name, path):
+def load(program, name, path, variables=()):
     """The allocator in this library, once the probe has seen it work."""
     if not os.path.isfile(path):
         raise BenchError(f"no library for {name}: {path}")
     path = os.path.abspath(path)
-    facts, complaint = probe(program, path)
+    facts, complaint = probe(program, path, variables)
     if facts is None:
         raise BenchError(f"{name} cannot be used: {complaint}")
     if not os.path.exists(facts["malloc"]) or not os.path.samefile(facts["malloc"], path):
         raise BenchError(f"{name} does not serve malloc when preloaded: {complaint or path}")
-    return Allocator(name, path, packages.owner(path) or digest(path), tuple(facts["missing"]))
+    return Allocator(name, path, packages.owner(path) or digest(path), tuple(facts["missing"]), tuple(variables))
 
 
 def glibc(program):
@@ -118,10 +120,15 @@ def debian_peers(program):
 
 
 def parse_peer(text):
-    name, equals, path = text.partition("=")
-    if not equals or not re.fullmatch(r"[A-Za-z0-9._+#-]+", name):
-        raise BenchError(f"--peer wants NAME=LIB, not '{text}'")
-    return name, path
+    """NAME=LIB, or NAME=VARIABLE=VALUE ... LIB with the options of the library: name, library, pairs."""
+    name, equals, rest = text.partition("=")
+    path, variables = rest, []
+    while not os.path.exists(path) and (found := re.match(r"([A-Za-z_][A-Za-z0-9_]*)=(\S*) +(\S.*)", path)):
+        variables.append(found.group(1, 2))
+        path = found.group(3)
+    if not equals or not re.fullmatch(r"[A-Za-z0-9._+#-]+", name) or any(name == "LD_PRELOAD" for name, _ in variables):
+        raise BenchError(f"--peer wants NAME=LIB or NAME='VARIABLE=VALUE LIB', not '{text}'")
+    return name, path, variables
 
 
 def collect(program, library, peers, without, copies):

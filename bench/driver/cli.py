@@ -43,7 +43,8 @@ def parser():
     p.add_argument("--runs", type=positive, metavar="N", help="rounds, instead of those of the length")
     p.add_argument("--only", metavar="REGEX", help="workloads whose name matches")
     p.add_argument("--list", action="store_true", help="list the workloads")
-    p.add_argument("--peer", action="append", default=[], metavar="NAME=LIB", help="one more allocator")
+    p.add_argument("--peer", action="append", default=[], metavar="NAME=[VARIABLE=VALUE ]LIB",
+                   help="one more allocator, with its options")
     p.add_argument("--without", action="append", default=[], metavar="NAME", help="leave an allocator out")
     p.add_argument("--aa", action="append", default=[], metavar="NAME", help="let an allocator run twice (A/A check)")
     p.add_argument("--lib", metavar="PATH", help="the nebmalloc library, instead of the build's")

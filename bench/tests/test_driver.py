@@ -10,7 +10,7 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "bench"))
 
-from driver import compare, measure, results, statistics  # noqa: E402  (the path has to be set first)
+from driver import allocators, compare, measure, results, statistics  # noqa: E402  (the path has to be set first)
 
 BUILD = ""
 
@@ -141,6 +141,14 @@ class Bench(unittest.TestCase):
         answer = bench("--without", "nebmalloc", "--runs", "1", "--", "false")
         self.assertEqual(answer.returncode, 2)
         self.assertIn("the command fails under glibc: exit status 1", answer.stderr)
+
+    def test_a_peer_may_have_variables(self):
+        self.assertEqual(allocators.parse_peer("a=X=1 Y=b=c some lib.so"), ("a", "some lib.so", [("X", "1"), ("Y", "b=c")]))
+        library = os.path.join(BUILD, "libnebmalloc.so")
+        answer = bench("--without", "nebmalloc", "--runs", "1", "--peer", f"other=STATUS_OF_TEST=7 {library}", "--", "sh", "-c",
+                       "exit ${STATUS_OF_TEST:-0}")
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        self.assertIn("exit status 7", answer.stdout)
 
     def test_nothing_is_overwritten(self):
         path = os.path.join(self.directory.name, "result.json")
