@@ -41,6 +41,8 @@ uint16_t neb_thread_number(void)
     if (number >= THREADS_MAX)
         return 0;
     own->number = (uint16_t)number;
+    if (neb_check.watches_threads)
+        (void)neb_thread_watch();
     atomic_store_explicit(&thread_ids[number], neb_os_thread_id(), memory_order_relaxed);
     return own->number;
 }

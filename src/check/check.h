@@ -41,6 +41,7 @@ struct check_options {
     size_t quarantine_bytes;
     unsigned stack_depth;
     bool random_canaries;
+    bool watches_threads; /* every thread's end is to be told (os/thread.h), not only of those with a heap */
 };
 enum { FILL_NOTHING = 256 };
 

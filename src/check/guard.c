@@ -396,19 +396,47 @@ static uint32_t slots_used(unsigned class)
     return used;
 }
 
-bool neb_guard_walk(bool (*visit)(void *argument, void *begin, size_t size), void *argument)
+void neb_guard_cells_walk(void (*visit)(void *argument, const struct cell *cell), void *argument)
 {
     for (unsigned class = 0; class < class_count; class++) {
         struct slot *slot = atomic_load_explicit(&classes[class].slot, memory_order_acquire); /* G1 */
         uint32_t used = slots_used(class);
         for (uint32_t number = 1; slot != NULL && number < used; number++) {
             struct cell cell = cell_of(&slot[number]);
-            struct block block = neb_block_of(&cell);
-            if (block.state == RECORD_LIVE && !visit(argument, block.begin, block.size))
-                return false;
+            visit(argument, &cell);
         }
     }
-    return true;
+}
+
+struct live_visit {
+    bool (*visit)(void *argument, void *begin, size_t size);
+    void *argument;
+    bool goes_on;
+};
+
+static void live_visit(void *argument, const struct cell *cell)
+{
+    struct live_visit *to = argument;
+    struct block block = neb_block_of(cell);
+    if (to->goes_on && block.state == RECORD_LIVE)
+        to->goes_on = to->visit(to->argument, block.begin, block.size);
+}
+
+bool neb_guard_walk(bool (*visit)(void *argument, void *begin, size_t size), void *argument)
+{
+    struct live_visit to = {visit, argument, true};
+    neb_guard_cells_walk(live_visit, &to);
+    return to.goes_on;
+}
+
+void neb_guard_spans(struct spans *spans)
+{
+    neb_spans_add(spans, area, area == NULL ? 0 : (size_t)class_count << class_shift);
+    for (unsigned class = 0; class < class_count; class++) {
+        struct slot *slot = atomic_load_explicit(&classes[class].slot, memory_order_acquire); /* G1 */
+        if (slot != NULL)
+            neb_spans_add(spans, slot, slots_in(class) * sizeof *slot);
+    }
 }
 
 static bool block_verify(void *argument, void *begin, size_t size)

@@ -22,6 +22,7 @@
 #define NEB_CHECK_GUARD_H
 
 #include "check/check.h"
+#include "check/spans.h"
 
 enum guard_side { GUARD_AT_END, GUARD_AT_START, GUARD_AT_RANDOM };
 
@@ -51,6 +52,11 @@ bool neb_guard_cell_near(const void *p, struct cell *cell);
 void neb_guard_verify(void);
 /* Blocks in use. False from visit ends it, and is the answer. */
 bool neb_guard_walk(bool (*visit)(void *argument, void *begin, size_t size), void *argument);
+
+/* Every slot that was ever used, as a cell. */
+void neb_guard_cells_walk(void (*visit)(void *argument, const struct cell *cell), void *argument);
+/* The area, and what is remembered of it. */
+void neb_guard_spans(struct spans *spans);
 
 struct guard_counts {
     size_t live, waiting; /* blocks in use; freed ones that are kept out of reach */

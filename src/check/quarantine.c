@@ -86,6 +86,11 @@ void *neb_quarantine_take(bool any, void **soon)
     return block;
 }
 
+void neb_quarantine_spans(struct spans *spans)
+{
+    neb_spans_add(spans, ring, ring == NULL ? 0 : QUARANTINE_BLOCKS_MAX * sizeof *ring);
+}
+
 size_t neb_quarantine_count(void)
 {
     return get(&count);

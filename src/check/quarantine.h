@@ -13,6 +13,7 @@
 #ifndef NEB_CHECK_QUARANTINE_H
 #define NEB_CHECK_QUARANTINE_H
 
+#include "check/spans.h"
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -28,5 +29,7 @@ void *neb_quarantine_take(bool any, void **soon);
 void neb_quarantine_leave(void);
 /* How many blocks wait. */
 size_t neb_quarantine_count(void);
+/* Where it keeps them. */
+void neb_quarantine_spans(struct spans *spans);
 
 #endif

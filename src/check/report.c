@@ -32,9 +32,11 @@ struct report {
     struct text what;
     const void *focus; /* the byte around which the picture is drawn; NULL: none */
     const struct cell *cell;
+    const struct leak *leak; /* NULL: another kind of error */
     uintptr_t pcs[STACK_DEPTH_MAX];
     int count;
     int to; /* descriptor */
+    bool is_cut; /* something could not be written: the rest is not */
     char buffer[640];
     struct text line;
 };
@@ -43,7 +45,7 @@ struct report {
 
 static void out(struct report *report)
 {
-    neb_os_write_all(report->to, report->line.data, report->line.length);
+    report->is_cut = report->is_cut || !neb_os_write_all(report->to, report->line.data, report->line.length);
     report->line = neb_text_in(report->buffer, sizeof report->buffer);
 }
 
@@ -247,6 +249,20 @@ static void say_text(struct report *report)
     say_bytes(report);
 }
 
+static void say_json_number(struct text *text, const char *name, uint64_t value)
+{
+    neb_text_string(text, name);
+    neb_text_decimal(text, value);
+}
+
+static void say_json_leak(struct text *text, const struct leak *leak)
+{
+    say_json_number(text, "\"blocks\":", leak->blocks);
+    say_json_number(text, ",\"bytes\":", leak->bytes);
+    say_json_number(text, ",\"carried_blocks\":", leak->carried_blocks);
+    say_json_number(text, ",\"carried_bytes\":", leak->carried_bytes);
+}
+
 static void say_json(struct report *report)
 {
     neb_text_string(&report->line, "{\"error\":\"");
@@ -255,8 +271,14 @@ static void say_json(struct report *report)
     neb_text_decimal(&report->line, neb_os_process_id());
     neb_text_string(&report->line, ",\"message\":");
     say_quoted(&report->line, report->what.data);
+    if (report->leak != NULL) {
+        neb_text_string(&report->line, ",\"leak\":{");
+        say_json_leak(&report->line, report->leak);
+        neb_text_string(&report->line, "}");
+    }
     out(report);
-    say_json_stack(report, "call", neb_os_thread_id(), report->pcs, report->count);
+    if (report->leak == NULL)
+        say_json_stack(report, "call", neb_os_thread_id(), report->pcs, report->count);
     if (report->cell != NULL) {
         struct block block = neb_block_of(report->cell);
         struct cell_record *record = report->cell->record;
@@ -281,26 +303,39 @@ static void say_json(struct report *report)
 static void say(struct report *report, int to)
 {
     report->to = to;
+    report->is_cut = false;
     if (as_json)
         say_json(report);
     else
         say_text(report);
 }
 
-/* False: the report is still to be written as it is. */
-static bool say_with_lines(struct report *report)
+/* False: there is nobody who adds lines. */
+static bool lines_begin(struct os_filter *filter)
 {
     static char command[] = "annotate";
+    return symbolizer[0] != '\0' && neb_os_filter_begin(filter, symbolizer, command, descriptor);
+}
+
+/* False: the report is still to be written as it is. */
+static bool lines_end(const struct os_filter *filter, bool is_whole)
+{
+    return neb_os_filter_end(filter, is_whole ? SYMBOLIZER_MS : 0) && is_whole;
+}
+
+static bool say_with_lines(struct report *report)
+{
     struct os_filter filter;
-    if (symbolizer[0] == '\0' || !neb_os_filter_begin(&filter, symbolizer, command, descriptor))
+    if (!lines_begin(&filter))
         return false;
     say(report, filter.into);
-    return neb_os_filter_end(&filter, SYMBOLIZER_MS);
+    return lines_end(&filter, !report->is_cut);
 }
 
 static void report_begin(struct report *report, const char *kind, const struct cell *cell, const void *focus)
 {
     report->kind = kind;
+    report->leak = NULL;
     report->what = neb_text_in(report->what_buffer, sizeof report->what_buffer);
     report->line = neb_text_in(report->buffer, sizeof report->buffer);
     report->focus = focus;
@@ -327,7 +362,7 @@ static bool is_suppressed(const struct report *report)
 {
     const uintptr_t *pcs = report->pcs;
     int count = report->count;
-    if (report->cell != NULL && strcmp(report->kind, "memory-leak") == 0) {
+    if (report->leak != NULL && report->cell != NULL) {
         struct cell_record *record = report->cell->record;
         count = neb_stacks_get(atomic_load_explicit(&record->alloc_stack, memory_order_relaxed), &pcs);
     }
@@ -571,14 +606,98 @@ void neb_report_fault(const struct os_fault *fault, const struct cell *cell)
     report_end(&report, true); /* the signal itself ends the process */
 }
 
-void neb_report_leak(size_t blocks, size_t bytes, const struct cell *cell)
+void neb_report_fault_after_end(const struct os_fault *fault, const char *what)
 {
     struct report report;
-    report_begin(&report, "memory-leak", cell, NULL);
-    report.count = 0;
-    say_size(&report, bytes);
-    neb_text_string(&report.what, " in ");
-    neb_text_decimal(&report.what, blocks);
-    neb_text_string(&report.what, blocks == 1 ? " block that nothing points to" : " blocks that nothing points to");
+    report_begin(&report, "heap-use-after-free", NULL, NULL);
+    frames_drop_until(&report, fault->instruction);
+    say_call(&report, neb_signal_access_name(fault), fault->address);
+    neb_text_string(&report.what, what);
     report_end(&report, true);
+}
+
+static void say_blocks(struct text *text, size_t blocks, size_t bytes)
+{
+    neb_text_decimal(text, bytes);
+    neb_text_string(text, bytes == 1 ? " byte in " : " bytes in ");
+    neb_text_decimal(text, blocks);
+    neb_text_string(text, blocks == 1 ? " block" : " blocks");
+}
+
+static void say_lost(struct text *text, const struct leak *leak)
+{
+    say_blocks(text, leak->blocks, leak->bytes);
+    neb_text_string(text, " that nothing points to");
+    if (leak->carried_blocks == 0)
+        return;
+    neb_text_string(text, ", and ");
+    say_blocks(text, leak->carried_blocks, leak->carried_bytes);
+    neb_text_string(text, leak->blocks == 1 ? " that only it leads to" : " that only they lead to");
+}
+
+static void leak_begin(struct report *report, const struct leak *leak)
+{
+    report_begin(report, "memory-leak", &leak->sample, NULL);
+    report->leak = leak;
+    report->count = 0; /* of frames: no call is wrong */
+    say_lost(&report->what, leak);
+}
+
+static void leak_add(struct leak *sum, const struct leak *leak)
+{
+    sum->blocks += leak->blocks;
+    sum->bytes += leak->bytes;
+    sum->carried_blocks += leak->carried_blocks;
+    sum->carried_bytes += leak->carried_bytes;
+}
+
+static void say_sum(struct report *report, const struct leak *sum, size_t unasked)
+{
+    struct text *line = &report->line;
+    if (as_json) {
+        say_json_number(line, "{\"summary\":\"memory-leak\",\"process\":", neb_os_process_id());
+        neb_text_string(line, ",");
+        say_json_leak(line, sum);
+        say_json_number(line, ",\"threads_unasked\":", unasked);
+        neb_text_string(line, "}");
+        line_end(report);
+        return;
+    }
+    neb_text_string(line, "nebmalloc: lost: ");
+    say_lost(line, sum);
+    line_end(report);
+    if (unasked == 0)
+        return;
+    neb_text_string(line, "nebmalloc: threads that block every signal: ");
+    neb_text_decimal(line, unasked);
+    neb_text_string(line, "; what only their registers point to looks lost");
+    line_end(report);
+}
+
+/* False: it could not all be written. said: whether there was anything to say. */
+static bool say_leaks(const struct leak *leaks, size_t count, size_t unasked, int to, bool *said)
+{
+    struct report report;
+    struct leak sum = {.blocks = 0};
+    report.is_cut = *said = false;
+    for (size_t i = 0; i < count && !report.is_cut; i++) {
+        leak_begin(&report, &leaks[i]);
+        if (is_suppressed(&report))
+            continue;
+        leak_add(&sum, &leaks[i]);
+        say(&report, to);
+        *said = true;
+    }
+    if (*said && !report.is_cut)
+        say_sum(&report, &sum, unasked);
+    return !report.is_cut;
+}
+
+bool neb_report_leaks(const struct leak *leaks, size_t count, size_t unasked)
+{
+    struct os_filter filter;
+    bool said;
+    if (!POLICY_STACKS || !lines_begin(&filter) || !lines_end(&filter, say_leaks(leaks, count, unasked, filter.into, &said)))
+        (void)say_leaks(leaks, count, unasked, descriptor, &said);
+    return said;
 }

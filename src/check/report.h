@@ -44,6 +44,17 @@ void neb_report_size(const char *call, const void *p, const struct cell *cell, s
 void neb_report_alignment(const char *call, const void *p, const struct cell *cell, size_t stated, size_t made);
 /* A read or write that the processor refused. */
 void neb_report_fault(const struct os_fault *fault, const struct cell *cell);
-void neb_report_leak(size_t blocks, size_t bytes, const struct cell *cell);
+/* One in memory that is no block: what it was. */
+void neb_report_fault_after_end(const struct os_fault *fault, const char *what);
+
+/* What one place in the program has lost. */
+struct leak {
+    size_t blocks, bytes;                 /* that nothing points to */
+    size_t carried_blocks, carried_bytes; /* that only those point to */
+    struct cell sample;                   /* one of the former */
+};
+/* At the end of the process, from its copy (os/snapshot.h): each, then their sum; the process is not ended. unasked: threads whose
+ * registers are unknown. False: all of them are suppressed. */
+bool neb_report_leaks(const struct leak *leaks, size_t count, size_t unasked);
 
 #endif

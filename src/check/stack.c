@@ -3,7 +3,6 @@
 
 #include "base/attr.h"
 #include "check/stacks.h"
-#include "heap/heap.h"
 #include "heap/meta.h"
 #include "os/process.h"
 #include "unwind/step.h"
@@ -48,6 +47,12 @@ NEB_NOINLINE int neb_stack_capture(uintptr_t *pcs, int max)
     struct place place = PLACE_OF_CALLER();
     struct reach reach = {0, 0};
     return max > 0 ? (int)neb_step_walk(&reach, &place, pcs, (unsigned)max) : 0;
+}
+
+void neb_stack_spans(const struct heap *heap, struct spans *spans)
+{
+    if (heap != NULL && heap->known_stacks != NULL)
+        neb_spans_add(spans, heap->known_stacks, sizeof(struct known));
 }
 
 /* ---- the walk that is remembered -------------------------------------------------------------------------------------------- */

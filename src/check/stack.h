@@ -11,6 +11,8 @@
 #ifndef NEB_CHECK_STACK_H
 #define NEB_CHECK_STACK_H
 
+#include "check/spans.h"
+#include "heap/heap.h"
 #include <stdint.h>
 
 enum { STACK_DEPTH_MAX = 64 };
@@ -22,5 +24,7 @@ void neb_stack_enable(void);
 int neb_stack_capture(uintptr_t *pcs, int max);
 /* The number of this stack (stacks.h), depth frames of it outside of this library; 0: none. */
 uint32_t neb_stack_number(unsigned depth);
+/* What a heap remembers: words of stacks as they were. */
+void neb_stack_spans(const struct heap *heap, struct spans *spans);
 
 #endif

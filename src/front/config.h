@@ -27,6 +27,8 @@
     X(fill_free, 90, 0, 256, "checked: the byte that freed memory is filled with (256: none)")                         \
     X(stack_depth, CHECK_STACK_DEPTH, 0, 64, "checked: frames remembered of each allocation and free")               \
     X(check_exit, 1, 0, 1, "checked: blocks in use and in quarantine are verified at the end")                         \
+    X(leaks, 0, 0, 1, "checked: blocks that nothing points to are reported at the end")                               \
+    X(leaks_status, 0, 0, 255, "leaks: the exit status when there are some (0: the program's own)")                   \
     X(guard, 0, 0, 1, "checked: blocks end at an inaccessible page, and freed ones cannot be touched")                    \
     X(guard_side, 0, 0, 1, "guard: the page is behind a block, or before it: end|start")                                  \
     X(guard_align, 16, 1, 16, "guard: alignment of malloc's blocks; 1: they end at the very page, to the byte")           \

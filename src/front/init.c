@@ -6,6 +6,7 @@
 
 #include "check/check.h"
 #include "check/explain.h"
+#include "check/leaks.h"
 #include "check/report.h"
 #include "front/alloc.h"
 #include "front/config.h"
@@ -20,6 +21,7 @@
 #include "heap/upkeep.h"
 #include "os/env.h"
 #include "os/lock.h"
+#include "os/process.h"
 #include "os/thread.h"
 #include "policy/policy.h"
 
@@ -55,11 +57,14 @@ static void checks_apply(void)
         .quarantine_bytes = (size_t)options[OPTION_quarantine_kib] << 10,
         .stack_depth = (unsigned)options[OPTION_stack_depth],
         .random_canaries = !is_checked,
+        .watches_threads = is_checked && options[OPTION_leaks] != 0,
     };
     if (options[OPTION_zero_on_free] != 0 && !is_checked)
         check.features |= CHECK_FILL;
     neb_huge_set_keep(0); /* the quarantine keeps them, and a huge cell is as large as its block needs */
     neb_check_enable(&check);
+    if (POLICY_ORIGIN && check.watches_threads)
+        neb_leaks_begin();
     if (!is_checked) {
         neb_heap_harden();
         neb_chunk_harden();
@@ -68,7 +73,10 @@ static void checks_apply(void)
 
 static void fault_explain(const struct os_fault *fault)
 {
-    if (!neb_region_explain(fault))
+    const char *ended = fault->has_address ? neb_region_ended(fault->address) : NULL;
+    if (ended != NULL)
+        neb_report_fault_after_end(fault, ended);
+    else
         neb_explain_fault(fault);
 }
 
@@ -96,6 +104,8 @@ static void options_apply(void)
     reports_apply(neb_guarding_apply(options));
     if (options[OPTION_stats_signal] != 0 && !neb_os_on_signal((int)options[OPTION_stats_signal], on_stats_signal))
         neb_os_complain("NEBMALLOC: stats_signal: this signal is in use or cannot be caught");
+    if (!POLICY_ORIGIN && options[OPTION_leaks] != 0)
+        neb_os_complain("NEBMALLOC: leaks: this library does not look for them; libnebmalloc-checked.so does");
     if (options[OPTION_stats] != 0 || options[OPTION_stats_signal] != 0)
         report_descriptor = neb_os_keep_descriptor(2);
 }
@@ -145,6 +155,14 @@ bool neb_keeps_deepbind(void)
     return options[OPTION_deepbind] != 0;
 }
 
+/* Blocks that nothing points to any more. */
+static void leaks_look(void)
+{
+    int status = (int)options[OPTION_leaks_status];
+    if (POLICY_ORIGIN && options[OPTION_leaks] != 0 && neb_leaks_look() == LEAKS_SAID && status != 0)
+        neb_os_end_exit(status);
+}
+
 void neb_exit(void)
 {
     if (options[OPTION_check_exit] != 0)
@@ -153,4 +171,5 @@ void neb_exit(void)
         neb_stats_print(report_descriptor);
     if (POLICY_TRACE)
         neb_recorder_exit();
+    leaks_look();
 }

@@ -3,7 +3,7 @@
 #include "front/loader.h"
 
 #include "base/ptr.h"
-#include "os/env.h"
+#include "os/maps.h"
 #include <link.h>
 #include <string.h>
 

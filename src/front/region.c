@@ -179,7 +179,7 @@ void neb_region_give(void *base)
 
 static _Noreturn NEB_COLD void region_fault(const char *kind, const char *call, const void *p, const char *what)
 {
-    neb_fault_say(kind, call, p, what, false);
+    neb_fault_say(kind, call, p, what);
     neb_os_abort();
 }
 
@@ -193,13 +193,10 @@ static bool region_has_ended(const struct region *region)
     return atomic_load_explicit(&region->state, memory_order_relaxed) == REGION_ENDED;
 }
 
-bool neb_region_explain(const struct os_fault *fault)
+const char *neb_region_ended(const void *p)
 {
-    uint32_t entry = fault->has_address ? page_map_load(fault->address) : ENTRY_NONE;
-    if (!entry_is_region(entry) || !region_has_ended(region_at(entry)))
-        return false;
-    neb_fault_say("heap-use-after-free", neb_signal_access_name(fault), fault->address, ended_text(region_at(entry)), true);
-    return true;
+    uint32_t entry = page_map_load(p);
+    return entry_is_region(entry) && region_has_ended(region_at(entry)) ? ended_text(region_at(entry)) : NULL;
 }
 
 bool neb_region_may_run(const void *p)

@@ -17,7 +17,7 @@
 #define NEB_FRONT_REGION_H
 
 #include "heap/page_map.h"
-#include "os/signal.h"
+#include <stdbool.h>
 #include <stddef.h>
 
 #define ENTRY_IS_REGION (UINT32_C(3) << 30)
@@ -45,8 +45,9 @@ void neb_region_shrink(void *p, size_t size);
 /* Whether p lies in a live region of scopes, some of whose objects may have no word before them. */
 bool neb_region_may_run(const void *p);
 
-/* In a signal handler: reports an access to memory whose owner has ended. False: it was none. */
-bool neb_region_explain(const struct os_fault *fault);
+/* What is wrong with a use of p: that the owner of this memory has ended. NULL: it is none of a region's, or its owner lives. In
+ * signal handlers, too. */
+const char *neb_region_ended(const void *p);
 
 struct region_counts {
     size_t regions, bytes;                   /* in use */

@@ -5,6 +5,7 @@
 #include "heap/chunk.h"
 #include "heap/large.h"
 #include "os/env.h"
+#include "os/maps.h"
 
 #define ERROR_PREFIX "nebmalloc: ERROR: "
 
@@ -40,12 +41,12 @@ static void message_write(struct message *message, const char *kind, bool goes_o
     neb_os_write(2, message->text.data, message->text.length);
 }
 
-NEB_COLD void neb_fault_say(const char *kind, const char *call, const void *p, const char *what, bool goes_on)
+NEB_COLD void neb_fault_say(const char *kind, const char *call, const void *p, const char *what)
 {
     struct message message;
     message_begin(&message, call, p);
     neb_text_string(&message.text, what);
-    message_write(&message, kind, goes_on);
+    message_write(&message, kind, false);
 }
 
 static void say_inside(struct text *text, size_t offset, size_t size)
@@ -111,13 +112,13 @@ _Noreturn NEB_COLD void neb_fault_invalid(const char *call, const void *p)
 
 _Noreturn NEB_COLD void neb_fault_double_free(const char *call, const void *p)
 {
-    neb_fault_say("double-free", call, p, "double free: the block is already free", false);
+    neb_fault_say("double-free", call, p, "double free: the block is already free");
     neb_os_abort();
 }
 
 _Noreturn NEB_COLD void neb_fault_freed(const char *call, const void *p)
 {
-    neb_fault_say("heap-use-after-free", call, p, "use after free: the block is free", false);
+    neb_fault_say("heap-use-after-free", call, p, "use after free: the block is free");
     neb_os_abort();
 }
 

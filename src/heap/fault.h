@@ -13,8 +13,8 @@
  * goes_on is false the process ends after it, if it does not do that itself. */
 void neb_fault_set_reporter(void (*reporter)(const char *kind, const char *what, bool goes_on));
 
-/* Says "CALL(P): WHAT". goes_on: the caller does, whatever the option on_error says; else it is to end the process. */
-NEB_COLD void neb_fault_say(const char *kind, const char *call, const void *p, const char *what, bool goes_on);
+/* Says "CALL(P): WHAT". The caller is to end the process. */
+NEB_COLD void neb_fault_say(const char *kind, const char *call, const void *p, const char *what);
 
 /* The pointer is no block in use: finds out what it is instead. call: "free", "realloc", ... */
 _Noreturn NEB_COLD void neb_fault_invalid(const char *call, const void *p);

@@ -34,11 +34,4 @@ struct os_usage neb_os_usage(void);
 /* Calls handler on this signal, unless somebody asked for the signal before. */
 bool neb_os_on_signal(int number, void (*handler)(int));
 
-struct os_mapping {
-    uintptr_t start, end;
-    char name[128]; /* path, "[stack]", "" for anonymous memory */
-};
-/* The mapping that holds an address, read from the kernel's own list. Slow: for error messages. */
-bool neb_os_mapping_of(uintptr_t address, struct os_mapping *mapping);
-
 #endif

@@ -2,19 +2,19 @@
  *
  *   this process --fork--> guardian --fork--> the program
  *
- * Both are made by the bare system call: no fork handler runs, which might wait for a lock that this thread
+ * Both are bare forks: no fork handler runs, which might wait for a lock that this thread
  * holds. The guardian's end sends no signal, so that the program that is debugged never meets a child that is
  * not its own; an exec would change that, hence two. The guardian waits for the program, and takes it along
  * when it is killed. */
 #define _GNU_SOURCE
 #include "os/filter.h"
 
+#include "os/process.h"
 #include "os/signal.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,11 +24,6 @@ enum { NOT_RUN = 127, STEP_NS = 1000000 };
 bool neb_os_can_execute(const char *program)
 {
     return access(program, X_OK) == 0;
-}
-
-static pid_t bare_fork(int end_signal)
-{
-    return (pid_t)syscall(SYS_clone, (long)end_signal, NULL, NULL, NULL, 0L);
 }
 
 /* The ends may have the very numbers that they are to get: they are moved out of the way first. */
@@ -55,7 +50,7 @@ static _Noreturn void guardian_run(char *program, char *argument, const int ends
     by_default.sa_handler = SIG_DFL;
     (void)neb_os_sigaction(SIGCHLD, &by_default, NULL); /* ignored, it would keep no status */
     (void)close(ends[1]);
-    pid_t child = bare_fork(SIGCHLD);
+    pid_t child = neb_os_bare_fork(SIGCHLD);
     if (child == 0)
         program_run(program, argument, ends[0], out);
     (void)close(ends[0]);
@@ -72,7 +67,7 @@ bool neb_os_filter_begin(struct os_filter *filter, char *program, char *argument
         return false;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_BLOCK, &all, &before);
-    filter->child = bare_fork(0);
+    filter->child = neb_os_bare_fork(0);
     if (filter->child == 0)
         guardian_run(program, argument, ends, out);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);

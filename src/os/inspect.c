@@ -4,8 +4,10 @@
 
 #include "base/fmt.h"
 #include "os/env.h"
+#include "os/maps.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -57,58 +59,29 @@ void neb_os_random(void *to, size_t bytes)
 /* ---- modules ------------------------------------------------------------------------------------------------------------ */
 
 /* The kernel lists a file's mappings one after the other, the first of them first. */
-struct module_search {
+struct image_search {
     uintptr_t address;
-    struct os_image *module;
-    bool found;
+    struct os_image *image;
 };
 
-static bool module_line(char *line, struct module_search *search)
+static bool image_follow(void *argument, const struct os_map_entry *entry)
 {
-    char *at = line;
-    uintptr_t start = 0, end = 0;
-    for (; *at != '-' && *at != '\0'; at++)
-        start = start * 16 + (uintptr_t)(*at <= '9' ? *at - '0' : *at - 'a' + 10);
-    for (at += *at == '-'; *at != ' ' && *at != '\0'; at++)
-        end = end * 16 + (uintptr_t)(*at <= '9' ? *at - '0' : *at - 'a' + 10);
-    for (int field = 0; field < 4; field++) {
-        at += strspn(at, " ");
-        at += strcspn(at, " ");
+    struct image_search *search = argument;
+    struct os_image *image = search->image;
+    if (*entry->name == '\0' || strncmp(entry->name, image->name, sizeof image->name - 1) != 0) {
+        struct text name = neb_text_in(image->name, sizeof image->name);
+        neb_text_string(&name, entry->name);
+        image->base = entry->start;
     }
-    at += strspn(at, " ");
-    if (strncmp(at, search->module->name, sizeof search->module->name - 1) != 0 || *at == '\0') {
-        struct text name = neb_text_in(search->module->name, sizeof search->module->name);
-        neb_text_string(&name, at);
-        search->module->base = start;
-    }
-    search->found = search->address >= start && search->address < end;
-    return search->found;
+    return search->address < entry->start || search->address >= entry->end;
 }
 
-bool neb_os_image_of(uintptr_t address, struct os_image *module)
+bool neb_os_image_of(uintptr_t address, struct os_image *image)
 {
-    char input[1024], line[512];
-    size_t length = 0;
-    ssize_t count;
-    struct module_search search = {address, module, false};
-    int descriptor = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    module->name[0] = '\0';
-    module->base = 0;
-    if (descriptor < 0)
-        return false;
-    while (!search.found && (count = read(descriptor, input, sizeof input)) > 0)
-        for (ssize_t i = 0; i < count && !search.found; i++) {
-            if (input[i] != '\n') {
-                if (length + 1 < sizeof line)
-                    line[length++] = input[i];
-                continue;
-            }
-            line[length] = '\0';
-            length = 0;
-            (void)module_line(line, &search);
-        }
-    (void)close(descriptor);
-    return search.found;
+    struct image_search search = {address, image};
+    image->name[0] = '\0';
+    image->base = 0;
+    return !neb_os_maps_walk(image_follow, &search);
 }
 
 /* ---- output ---------------------------------------------------------------------------------------------------------------- */
@@ -122,6 +95,14 @@ int neb_os_open_append(const char *path)
     if (kept != descriptor)
         (void)close(descriptor);
     return kept;
+}
+
+/* Of a pipe that is full and does not block: whether its reader goes on. */
+static bool becomes_writable(int descriptor)
+{
+    enum { PATIENCE_MS = 2000 };
+    struct pollfd wanted = {descriptor, POLLOUT, 0};
+    return poll(&wanted, 1, PATIENCE_MS) == 1 && (wanted.revents & POLLOUT) != 0;
 }
 
 /* A pipe without reader raises SIGPIPE in the thread that writes: it is blocked, and taken away if it was not pending. */
@@ -140,7 +121,7 @@ bool neb_os_write_all(int descriptor, const char *data, size_t count)
         if (written > 0) {
             data += written;
             count -= (size_t)written;
-        } else if (written == 0 || errno != EINTR) {
+        } else if (written == 0 || (errno != EINTR && !(errno == EAGAIN && becomes_writable(descriptor)))) {
             is_whole = false;
         }
     }

@@ -17,13 +17,14 @@ struct os_image {
     uintptr_t base;     /* where the file's first mapping begins */
 };
 /* The module that holds an address of code. Slow. */
-bool neb_os_image_of(uintptr_t address, struct os_image *module);
+bool neb_os_image_of(uintptr_t address, struct os_image *image);
 
 /* A descriptor with a high number, to append to; negative: could not be opened. */
 int neb_os_open_append(const char *path);
 /* Reads up to count bytes from the beginning of a file; -1: cannot be read. */
 ptrdiff_t neb_os_read_file(const char *path, char *to, size_t count);
-/* Writes all of it; false: full, closed, or broken. Never waits for a reader that is gone, and never gets SIGPIPE. */
+/* Writes all of it; false: full, closed, or broken. Never waits for a reader that is gone, nor longer than two seconds for one that
+ * does not read a pipe that does not block; never gets SIGPIPE. */
 bool neb_os_write_all(int descriptor, const char *data, size_t count);
 /* Waits until a debugger or the user lets the process go on (SIGSTOP, SIGCONT). */
 void neb_os_stop(void);

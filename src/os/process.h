@@ -20,6 +20,11 @@ size_t neb_os_arguments(char *into, size_t bytes);
 void neb_os_thread_name(char into[16]);
 bool neb_os_process_lives(uint64_t process);
 uint64_t neb_os_user(void);
+/* fork, by the system call alone: no handler runs. The parent gets end_signal when the child ends; 0: none, and only a wait with __WALL
+ * sees it. The child's number, 0 in the child, negative when it is refused. */
+int neb_os_bare_fork(int end_signal);
+/* From a function that exit calls: streams are written out, and the process ends with another status. */
+_Noreturn void neb_os_end_exit(int status);
 
 /* Whether eight bytes at an address that is a multiple of 8 can be read: asks the kernel, some 60 ns. False also
  * where it does not tell. Keeps errno. */

@@ -8,6 +8,9 @@
 #define _GNU_SOURCE
 #include "os/thread.h"
 
+#include "base/ptr.h"
+#include "os/maps.h"
+#include <link.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -91,4 +94,34 @@ void neb_thread_at_fork(void (*prepare)(void), void (*parent)(void), void (*chil
 uint32_t neb_os_thread_id(void)
 {
     return (uint32_t)syscall(SYS_gettid);
+}
+
+/* ---- what stands above a stack ------------------------------------------------------------------------------------------- */
+
+uintptr_t neb_thread_self(void)
+{
+    return (uintptr_t)pthread_self();
+}
+
+struct tls_search {
+    uintptr_t start, self, lowest;
+};
+
+/* That of libraries that came later lies elsewhere. */
+static int tls_compare(struct dl_phdr_info *info, size_t size, void *argument)
+{
+    struct tls_search *search = argument;
+    uintptr_t at = size < offsetof(struct dl_phdr_info, dlpi_tls_data) + sizeof info->dlpi_tls_data ? 0 : ptr_address(info->dlpi_tls_data);
+    if (at >= search->start && at < search->lowest)
+        search->lowest = at;
+    return 0;
+}
+
+size_t neb_thread_tls_bytes(void)
+{
+    struct os_mapping mapping;
+    struct tls_search search = {0, neb_thread_self(), neb_thread_self()};
+    search.start = neb_os_mapping_of(search.self, &mapping) ? mapping.start : search.self;
+    (void)dl_iterate_phdr(tls_compare, &search);
+    return search.self - search.lowest;
 }

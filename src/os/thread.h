@@ -3,6 +3,7 @@
 #define NEB_OS_THREAD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Once, from a constructor: hook runs in each thread that called neb_thread_watch, in the second round of
@@ -19,6 +20,12 @@ void neb_thread_at_fork(void (*prepare)(void), void (*parent)(void), void (*chil
 
 /* The kernel's number of the calling thread. */
 uint32_t neb_os_thread_id(void);
+
+/* The address of the calling thread's descriptor, at the top of its stack. */
+uintptr_t neb_thread_self(void);
+/* Bytes of thread-local storage below it, the same for each thread: that of the libraries that were there from the start. Takes the
+ * loader's lock. */
+size_t neb_thread_tls_bytes(void);
 
 /* The lock of the C library's list of streams, which its fork takes after the handlers. Who holds it, as fflush(NULL) does, may wait for
  * a stream whose holder waits for memory: whoever wants it and locks of ours takes it first. One thread may take it several times. */

@@ -57,24 +57,6 @@ START_TEST(a_complaint_is_one_line_even_if_it_is_long)
 }
 END_TEST
 
-START_TEST(the_mapping_of_an_address_is_found_with_its_name)
-{
-    struct os_mapping mapping;
-    int local = 0;
-    ck_assert(neb_os_mapping_of(ptr_address(&local), &mapping));
-    ck_assert_uint_le(mapping.start, ptr_address(&local));
-    ck_assert_uint_gt(mapping.end, ptr_address(&local));
-    ck_assert(neb_os_mapping_of(ptr_address(a1), &mapping));
-    ck_assert_ptr_nonnull(strstr(mapping.name, "test-os-env"));
-    unsigned char *page = neb_vm_map(neb_vm_page_size());
-    ck_assert(neb_os_mapping_of(ptr_address(page), &mapping));
-    ck_assert_str_eq(mapping.name, "");
-    ck_assert(!neb_os_mapping_of(0, &mapping));
-    ck_assert(neb_vm_unmap(page, neb_vm_page_size()));
-    ck_assert(!neb_os_mapping_of(ptr_address(page), &mapping));
-}
-END_TEST
-
 static volatile sig_atomic_t signals;
 
 static void on_signal(int number)
@@ -141,7 +123,6 @@ END_TEST
 
 UNIT_MAIN("env", HOLDS(a_variable_is_found_by_its_whole_name), HOLDS(all_bytes_are_written),
           HOLDS(a_complaint_is_one_line_even_if_it_is_long),
-          HOLDS(the_mapping_of_an_address_is_found_with_its_name),
           HOLDS(a_signal_is_taken_only_if_nobody_has_it), HOLDS(a_kept_descriptor_survives_the_original),
           HOLDS(the_clock_never_runs_backwards), HOLDS(usage_counts_what_is_touched),
           ABORTS(a_failed_check_aborts))
