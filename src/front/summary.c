@@ -7,10 +7,13 @@
 #include "os/env.h"
 #include "os/vm.h"
 #include "policy/tuning.h"
+#include "trace/census.h"
 #include "trace/depot.h"
 #include "trace/lane.h"
 #include "trace/output.h"
+#include "trace/site.h"
 #include "trace/state.h"
+#include "trace/varint.h"
 #include <string.h>
 
 #define VERSION "0.1.0" /* as in meson.build */
@@ -221,23 +224,62 @@ static struct nbt_class class_of(unsigned class_index)
                               .slab_bytes = class->slabs * neb_size_class[class_index].granules * GRANULE_BYTES};
 }
 
+/* Slabs of which at least a quarter is free, with the stacks that have most blocks there. */
+static void slab_write(void *argument, const struct census_slab *slab)
+{
+    enum { NUMBERS = 4 + 2 * CENSUS_STACKS };
+    struct output_stream *stream = argument;
+    size_t capacity = neb_size_class[slab->class_index].capacity;
+    unsigned char text[(NUMBERS + 1) * VARINT_BYTES_MAX], record[sizeof text + VARINT_BYTES_MAX], *at = text;
+    if (slab->used > capacity - capacity / 4)
+        return;
+    at = varint_put(at, neb_size_class[slab->class_index].size);
+    at = varint_put(at, slab->used);
+    at = varint_put(at, capacity);
+    at = varint_put(at, slab->stack_count);
+    for (size_t i = 0; i < slab->stack_count; i++) {
+        uint32_t name = slab->stack[i].name;
+        at = varint_put(at, mode == NBT_MODE_TRACE ? name : neb_site_stack(name));
+        at = varint_put(at, slab->stack[i].blocks);
+    }
+    size_t bytes = (size_t)(bytes_put(record, text, (uint64_t)(at - text)) - record);
+    (void)neb_output_append(stream, record, bytes); /* the disk is full: what is there is good */
+}
+
+/* Where every block has a record; else all are 0. */
+static void slabs_write(enum nbt_reason reason, uint64_t live_bytes[CLASS_COUNT])
+{
+    struct output_stream slabs = {.kind = NBT_SLABS, .base = reason, .time_ns = neb_output_first()->now_ns};
+    memset(live_bytes, 0, CLASS_COUNT * sizeof *live_bytes);
+    if (mode != NBT_MODE_PROFILE && mode != NBT_MODE_TRACE)
+        return;
+    neb_census(atomic_load_explicit(&state()->session, memory_order_relaxed), slab_write, &slabs, live_bytes);
+    neb_output_finish(&slabs);
+}
+
 void neb_summary_classes(enum nbt_reason reason)
 {
+    static uint64_t live_bytes[CLASS_COUNT]; /* the recorder's lock */
+    slabs_write(reason, live_bytes);
     struct nbt_chunk *chunk = neb_output_begin(NBT_CLASSES, 2 * NBT_CHUNK_ALIGN, 0, reason, 0);
     if (chunk == NULL)
         return;
     _Static_assert((CLASS_COUNT + 1) * sizeof(struct nbt_class) + sizeof(struct nbt_chunk) <= 2 * NBT_CHUNK_ALIGN, "all fit");
     unsigned char *at = neb_output_payload(chunk);
     neb_stats_take(&stats);
+    uint64_t large_bytes = mode == NBT_MODE_PROFILE || mode == NBT_MODE_TRACE ? neb_output_first()->live_bytes : 0;
     for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
         struct nbt_class class = class_of(class_index);
+        class.live_bytes = live_bytes[class_index];
+        large_bytes -= class.live_bytes;
         if (stats.class[class_index].taken == 0)
             continue;
         memcpy(at, &class, sizeof class);
         at += sizeof class;
     }
     uint64_t large = stats.large.large_blocks + stats.large.huge_blocks;
-    struct nbt_class rest = {.blocks = large, .live = large, .slab_bytes = stats.large.large_bytes + stats.large.huge_bytes};
+    struct nbt_class rest = {.blocks = large, .live = large, .slab_bytes = stats.large.large_bytes + stats.large.huge_bytes,
+                             .live_bytes = (int64_t)large_bytes > 0 ? large_bytes : 0};
     memcpy(at, &rest, sizeof rest);
     at += sizeof rest;
     neb_output_commit(chunk, (size_t)(at - neb_output_payload(chunk)));

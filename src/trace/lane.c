@@ -24,7 +24,7 @@ static struct lane *_Atomic all = &shared_lane; /* written under LOCK_TRACE_LANE
 static struct lane *unused;      /* LOCK_TRACE_LANES */
 static uint32_t lane_count;      /* LOCK_TRACE_LANES; the next id */
 static uint32_t begun_count;     /* LOCK_TRACE_LANES; lanes of this session */
-static struct output_stream threads = {NBT_THREADS, NULL}, marks = {NBT_MARKS, NULL};
+static struct output_stream threads = {.kind = NBT_THREADS}, marks = {.kind = NBT_MARKS};
 
 static struct trace_state *state(void)
 {
@@ -41,6 +41,11 @@ static struct lane *lane_by_id(uint32_t id)
     return atomic_load_explicit(&by_id[id], memory_order_acquire);
 }
 
+static uint64_t get(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed); /* statistics order nothing */
+}
+
 static void count(_Atomic uint64_t *counter, uint64_t amount)
 {
     /* The lane's own; relaxed: a statistic. */
@@ -49,7 +54,21 @@ static void count(_Atomic uint64_t *counter, uint64_t amount)
 
 /* ---- threads on lanes ---------------------------------------------------------------------------------------------------- */
 
-enum thread_operation { THREAD_BEGINS = 1, THREAD_ENDS = 2 };
+enum thread_operation { THREAD_BEGINS = 1, THREAD_ENDS = 2, THREAD_COUNTS = 4 };
+
+static unsigned char *count_put(unsigned char *at, const _Atomic uint64_t *now, const _Atomic uint64_t *before)
+{
+    return varint_put(at, get(now) - get(before));
+}
+
+static unsigned char *counts_put(unsigned char *at, const struct lane_counts *now, const struct lane_counts *before)
+{
+    at = count_put(at, &now->allocs, &before->allocs);
+    at = count_put(at, &now->alloc_bytes, &before->alloc_bytes);
+    at = count_put(at, &now->frees, &before->frees);
+    at = count_put(at, &now->freed_bytes, &before->freed_bytes);
+    return count_put(at, &now->frees_remote, &before->frees_remote);
+}
 
 /* LOCK_TRACE_LANES is held. */
 static void thread_write(const struct lane *lane, enum thread_operation operation)
@@ -63,9 +82,28 @@ static void thread_write(const struct lane *lane, enum thread_operation operatio
         neb_os_thread_name(name);
         at = varint_put(at, lane->is_shared ? 0 : neb_os_thread_id());
         at = bytes_put(at, lane->is_shared ? "(late)" : name, strlen(lane->is_shared ? "(late)" : name));
+    } else if (operation == THREAD_COUNTS) {
+        at = counts_put(at, &lane->counts, &lane->before);
     }
     size_t bytes = (size_t)(at - record);
     (void)neb_output_append(&threads, framed, (size_t)(bytes_put(framed, record, bytes) - framed));
+}
+
+/* The thread has the lane from now on. LOCK_TRACE_LANES is held. */
+static void thread_begin(struct lane *lane)
+{
+    thread_write(lane, THREAD_BEGINS);
+    memcpy(&lane->before, &lane->counts, sizeof lane->before); /* nobody counts meanwhile */
+    lane->has_thread = true;
+}
+
+/* Who reads the events of mode trace counts them itself; mode sample knows only of samples. LOCK_TRACE_LANES is held. */
+static void thread_count(struct lane *lane)
+{
+    const struct nbt_file *file = neb_output_first();
+    if (lane->has_thread && file != NULL && file->mode == NBT_MODE_PROFILE)
+        thread_write(lane, THREAD_COUNTS);
+    lane->has_thread = false;
 }
 
 static struct lane *lane_make_locked(void)
@@ -126,7 +164,7 @@ static NEB_COLD bool lane_begin(struct lane *lane)
     lane->dropped_told = 0;
     counts_clear(&lane->counts);
     lane->session = atomic_load_explicit(&state()->session, memory_order_relaxed);
-    thread_write(lane, THREAD_BEGINS);
+    thread_begin(lane);
     sharing_begin_locked(lane);
     neb_lock_give(&neb_locks[LOCK_TRACE_LANES]);
     return true;
@@ -141,7 +179,7 @@ static NEB_COLD struct lane *lane_take(void)
     neb_lock_take(&neb_locks[LOCK_TRACE_LANES]);
     struct lane *lane = lane_make_locked();
     if (lane != NULL && lane->session == atomic_load_explicit(&state()->session, memory_order_relaxed))
-        thread_write(lane, THREAD_BEGINS); /* it was another thread's in this session */
+        thread_begin(lane); /* it was another thread's in this session */
     neb_lock_give(&neb_locks[LOCK_TRACE_LANES]);
     neb_lane_own = lane;
     if (lane != NULL)
@@ -195,8 +233,10 @@ void neb_lane_end(void)
     atomic_store_explicit(&neb_hold.lane_busy, 1, memory_order_relaxed); /* signal handlers: no more of this lane */
     neb_lane_own = NULL;
     neb_lock_take(&neb_locks[LOCK_TRACE_LANES]);
-    if (trace_mode() != NBT_MODE_OFF && lane->session == atomic_load_explicit(&state()->session, memory_order_relaxed))
+    if (trace_mode() != NBT_MODE_OFF && lane->session == atomic_load_explicit(&state()->session, memory_order_relaxed)) {
+        thread_count(lane);
         thread_write(lane, THREAD_ENDS);
+    }
     neb_capture_forget(&lane->stacks);
     lane->next_unused = unused;
     unused = lane;
@@ -388,11 +428,6 @@ void neb_lane_pulse(struct lane *lane)
 
 /* ---- all of them ---------------------------------------------------------------------------------------------------------- */
 
-static uint64_t get(const _Atomic uint64_t *counter)
-{
-    return atomic_load_explicit(counter, memory_order_relaxed); /* statistics order nothing */
-}
-
 static struct lane *lanes_first(void)
 {
     return atomic_load_explicit(&all, memory_order_acquire);
@@ -460,6 +495,8 @@ void neb_lanes_finish(bool is_quiet)
     for (struct lane *lane = lanes_first(); lane != NULL; lane = lane->next) {
         if (is_quiet)
             chunk_seal(lane);
+        if (lane->session == atomic_load_explicit(&state()->session, memory_order_relaxed))
+            thread_count(lane);
     }
     neb_output_finish(&threads);
     neb_output_finish(&marks);

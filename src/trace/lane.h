@@ -25,6 +25,7 @@
 
 struct lane_counts {
     _Atomic uint64_t allocs, frees, reallocs, alloc_bytes, freed_bytes, failed, dropped, events;
+    _Atomic uint64_t frees_remote; /* mode profile; of blocks that another lane allocated */
 };
 
 struct lane {
@@ -40,6 +41,8 @@ struct lane {
     struct lane *next;    /* all of them, or those that wait for a thread */
     struct lane *next_unused;
     struct lane_counts counts;
+    struct lane_counts before; /* what they were when the thread took it over; LOCK_TRACE_LANES */
+    bool has_thread;           /* LOCK_TRACE_LANES */
     /* mode trace */
     struct nbt_chunk *chunk;
     unsigned char *at, *end;

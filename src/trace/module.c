@@ -17,7 +17,7 @@ struct module {
 
 static struct module modules[MODULES_MAX];
 static uint32_t module_count, newest; /* LOCK_TRACE_DEPOT */
-static struct output_stream stream = {NBT_MODULES, NULL};
+static struct output_stream stream = {.kind = NBT_MODULES};
 
 static uint64_t name_hash(const char *name)
 {

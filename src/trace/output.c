@@ -154,6 +154,14 @@ void neb_output_drop(struct nbt_chunk **chunk)
 
 enum { STREAM_BYTES = NBT_CHUNK_ALIGN };
 
+static struct nbt_chunk *stream_chunk(const struct output_stream *stream)
+{
+    struct nbt_chunk *chunk = neb_output_begin(stream->kind, STREAM_BYTES, 0, stream->base, 0);
+    if (chunk != NULL && stream->time_ns != 0)
+        chunk->time_ns = stream->time_ns;
+    return chunk;
+}
+
 bool neb_output_append(struct output_stream *stream, const void *bytes, size_t count)
 {
     struct nbt_chunk *chunk = stream->chunk;
@@ -162,7 +170,7 @@ bool neb_output_append(struct output_stream *stream, const void *bytes, size_t c
         chunk = NULL;
     }
     if (chunk == NULL)
-        chunk = neb_output_begin(stream->kind, STREAM_BYTES, 0, 0, 0);
+        chunk = stream_chunk(stream);
     stream->chunk = chunk;
     if (chunk == NULL || count > neb_output_room(chunk))
         return false;

@@ -40,6 +40,7 @@ void neb_output_drop(struct nbt_chunk **chunk);
 struct output_stream {
     enum nbt_kind kind;
     struct nbt_chunk *chunk;
+    uint64_t base, time_ns; /* of its chunks' headers; time_ns 0: as they are begun */
 };
 bool neb_output_append(struct output_stream *stream, const void *bytes, size_t count);
 void neb_output_finish(struct output_stream *stream);

@@ -56,9 +56,11 @@ void neb_record_begin(void)
 
 /* ---- the end of a block ------------------------------------------------------------------------------------------------- */
 
-static void free_in_site(const struct lane *lane, const struct block_birth *birth)
+static void free_in_site(struct lane *lane, const struct block_birth *birth)
 {
     struct lane_origin origin = neb_lane_origin(lane, birth);
+    if (NEB_UNLIKELY(origin.is_remote))
+        count(&lane->counts.frees_remote, 1);
     uint32_t ticks = (tick_of(now_ns()) - birth->tick) & ((1u << BLOCK_TICK_BITS) - 1);
     struct site_free end = {birth->size, origin.age, (uint64_t)ticks << BLOCK_TICK_SHIFT, origin.is_remote, weight_of(birth->size)};
     neb_site_free(birth->stack, &end);

@@ -87,6 +87,12 @@ uint32_t neb_site_find(uint32_t node, uint32_t *note)
     return number;
 }
 
+uint32_t neb_site_stack(uint32_t number)
+{
+    const struct nbt_site *site = site_at(number);
+    return site == NULL ? NBT_STACK_OTHER : site->stack;
+}
+
 /* ---- one change ---------------------------------------------------------------------------------------------------------- */
 
 static bool is_shared(void)

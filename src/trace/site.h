@@ -43,6 +43,9 @@ struct site_free {
 };
 void neb_site_free(uint32_t number, const struct site_free *free_);
 
+/* The stack whose sums a site has; NBT_STACK_OTHER for a number without site. Between begin and finish. */
+uint32_t neb_site_stack(uint32_t number);
+
 void neb_sites_begin(void);
 /* is_quiet: nobody is in the middle of counting, so that nothing need stay mapped. */
 void neb_sites_finish(bool is_quiet);

@@ -85,6 +85,7 @@ class File:
         self.arguments = []
         self.nodes, self.modules, self.threads, self.marks = {}, {}, [], []
         self.sites, self.points, self.classes, self.lanes = [], [], [], {}
+        self.slabs = []  # bytes of a block, blocks in use, capacity, blocks by stack
         self.kinds = []
         self.allocs = self.frees = self.reallocs = self.bytes = self.freed_bytes = self.failed = self.dropped = 0
         self.events = self.event_bytes = 0
@@ -164,11 +165,16 @@ class File:
         elif kind == THREADS:
             for record in self.records(payload):
                 operation, number, _ = (record.varint() for _ in range(3))
-                self.threads.append((operation, number) + ((record.varint(), record.bytes().decode()) if operation == 1 else ()))
+                more = (record.varint(), record.bytes().decode()) if operation == 1 else ()
+                self.threads.append((operation, number) + (tuple(record.varint() for _ in range(5)) if operation == 4 else more))
         elif kind == MARKS:
             for record in self.records(payload):
                 record.varint()
                 self.marks.append(record.data[record.at :].decode())
+        elif kind == SLABS:
+            for record in self.records(payload):
+                size, used, capacity, count = (record.varint() for _ in range(4))
+                self.slabs.append((size, used, capacity, {record.varint(): record.varint() for _ in range(count)}))
         elif kind == EVENTS:
             self.lane_events(Reader(payload), lane, base, epoch)
         elif kind in FIXED:
