@@ -268,7 +268,7 @@ static void say_json(struct report *report)
     neb_text_string(&report->line, "{\"error\":\"");
     neb_text_string(&report->line, report->kind);
     neb_text_string(&report->line, "\",\"process\":");
-    neb_text_decimal(&report->line, neb_os_process_id());
+    neb_text_decimal(&report->line, neb_os_inspected());
     neb_text_string(&report->line, ",\"message\":");
     say_quoted(&report->line, report->what.data);
     if (report->leak != NULL) {
@@ -655,7 +655,7 @@ static void say_sum(struct report *report, const struct leak *sum, size_t unaske
 {
     struct text *line = &report->line;
     if (as_json) {
-        say_json_number(line, "{\"summary\":\"memory-leak\",\"process\":", neb_os_process_id());
+        say_json_number(line, "{\"summary\":\"memory-leak\",\"process\":", neb_os_inspected());
         neb_text_string(line, ",");
         say_json_leak(line, sum);
         say_json_number(line, ",\"threads_unasked\":", unasked);

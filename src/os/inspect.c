@@ -29,11 +29,28 @@ ptrdiff_t neb_os_read_file(const char *path, char *to, size_t count)
     return (ptrdiff_t)done;
 }
 
+static uint64_t copied; /* 0: this process is no copy */
+
+void neb_os_inspect_for(uint64_t process)
+{
+    copied = process;
+}
+
+uint64_t neb_os_inspected(void)
+{
+    return copied != 0 ? copied : neb_os_process_id();
+}
+
 void neb_os_task_name(uint32_t id, char *name, size_t capacity)
 {
     char path[64];
     struct text text = neb_text_in(path, sizeof path);
-    neb_text_string(&text, "/proc/self/task/");
+    neb_text_string(&text, "/proc/");
+    if (copied != 0)
+        neb_text_decimal(&text, copied);
+    else
+        neb_text_string(&text, "self");
+    neb_text_string(&text, "/task/");
     neb_text_decimal(&text, id);
     neb_text_string(&text, "/comm");
     ptrdiff_t count = neb_os_read_file(path, name, capacity - 1);

@@ -7,7 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The kernel's name of a thread of this process; "" when it ended. */
+/* In a copy of a process (os/snapshot.h): threads and numbers are asked of the process that it is a copy of. */
+void neb_os_inspect_for(uint64_t process);
+/* The process that is inspected: this one, or that. */
+uint64_t neb_os_inspected(void);
+/* The kernel's name of a thread of it; "" when it ended. */
 void neb_os_task_name(uint32_t id, char *name, size_t capacity);
 /* Bytes that an attacker cannot guess, as far as the system has them. */
 void neb_os_random(void *to, size_t bytes);

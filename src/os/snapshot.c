@@ -7,6 +7,8 @@
 
 #include "base/attr.h"
 #include "base/ptr.h"
+#include "os/env.h"
+#include "os/inspect.h"
 #include "os/process.h"
 #include "os/signal.h"
 #include "os/thread.h"
@@ -117,9 +119,11 @@ static size_t stop_others(int number)
 }
 
 /* Every signal is blocked: the program's handlers are not for the copy, and a fault ends it. */
-static _Noreturn void copy_run(int (*look)(void *argument, const struct os_snapshot *snapshot), void *argument, size_t unasked)
+static _Noreturn void copy_run(int (*look)(void *argument, const struct os_snapshot *snapshot), void *argument, size_t unasked,
+                                 uint64_t process)
 {
     struct os_snapshot snapshot = {atomic_load_explicit(&list, memory_order_acquire), unasked}; /* S1 */
+    neb_os_inspect_for(process);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)prctl(PR_SET_DUMPABLE, 1); /* else its own memory cannot be read through /proc */
     _exit(look(argument, &snapshot));
@@ -154,9 +158,10 @@ NEB_NOINLINE int neb_os_snapshot(int (*look)(void *argument, const struct os_sna
     (void)pthread_sigmask(SIG_BLOCK, &all, &before);
     atomic_store_explicit(&list, &own, memory_order_release); /* S1 */
     size_t unasked = stop_others(number);
+    uint64_t process = neb_os_process_id();
     int child = neb_os_bare_fork(0);
     if (child == 0)
-        copy_run(look, argument, unasked);
+        copy_run(look, argument, unasked, process);
     atomic_store_explicit(&is_over, true, memory_order_release); /* S2 */
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return child < 0 ? SNAPSHOT_REFUSED : answer_of(child);
