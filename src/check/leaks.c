@@ -1,4 +1,4 @@
-/* leaks.c - see leaks.h. But for neb_leaks_look all of this runs in the copy, alone, and no lock is anybody's.
+/* leaks.c - see leaks.h. What looks runs in the copy, alone, and no lock is anybody's there.
  *
  * A record's state, which is nobody's in the copy, says how far its block has come:
  *
@@ -173,13 +173,13 @@ static void stretch_scan(struct look *look, uintptr_t start, uintptr_t end)
     }
 }
 
-/* Private memory: the pages that there are. */
-static void pages_scan(struct look *look, uintptr_t start, uintptr_t end)
+/* The pages that there are. */
+static void pages_scan(struct look *look, bool is_shared, uintptr_t start, uintptr_t end)
 {
     while (start < end) {
-        struct os_stretch own = neb_os_memory_own(&look->memory, start, end);
-        stretch_scan(look, own.start, own.end);
-        start = own.end;
+        struct os_stretch there = neb_os_memory_pages(&look->memory, is_shared, start, end);
+        stretch_scan(look, there.start, there.end);
+        start = there.end;
     }
 }
 
@@ -191,7 +191,7 @@ static void content_scan(struct look *look, const unsigned char *begin, size_t s
     if (size < DIRECT_MAX)
         words_scan(look, begin + gap, size - gap);
     else
-        pages_scan(look, ptr_address(begin) + gap, ptr_address(begin) + size);
+        pages_scan(look, false, ptr_address(begin) + gap, ptr_address(begin) + size);
 }
 
 static void flood(struct look *look)
@@ -226,6 +226,8 @@ static uintptr_t get(const _Atomic uintptr_t *word)
 static void thread_note(void)
 {
     uintptr_t at = ptr_address(&neb_hold.number);
+    if (neb_hold.number == 0) /* one of too many */
+        return;
     struct ended *one = &ended[(at >> 12) * UINT64_C(0x9E3779B97F4A7C15) >> 32 & (ENDED_MAX - 1)];
     atomic_store_explicit(&one->number, neb_hold.number, memory_order_relaxed);
     atomic_store_explicit(&one->self, neb_thread_self(), memory_order_relaxed);
@@ -277,10 +279,8 @@ static void range_scan(struct look *look, uintptr_t start, uintptr_t end, bool i
     while (start < end) {
         const struct span *skipped = neb_spans_at(&look->skipped, start);
         uintptr_t until = skipped == NULL || skipped->start > end ? end : skipped->start;
-        if (start < until && is_shared)
-            stretch_scan(look, start, until);
-        else if (start < until)
-            pages_scan(look, start, until);
+        if (start < until)
+            pages_scan(look, is_shared, start, until);
         start = until < end ? skipped->end : end;
         flood(look);
     }
@@ -427,9 +427,10 @@ static bool spans_make(struct look *look)
     return look->huge.span != NULL;
 }
 
-static bool look_begin(struct look *look, const struct os_snapshot *snapshot)
+static bool look_begin(struct look *look, const struct os_memory *prepared, const struct os_snapshot *snapshot)
 {
     memset(look, 0, sizeof *look);
+    look->memory = *prepared;
     look->snapshot = snapshot;
     look->low = UINTPTR_MAX;
     cells_walk(look, cell_count);
@@ -461,9 +462,8 @@ static bool lost_find(struct look *look)
 static int copy_look(void *argument, const struct os_snapshot *snapshot)
 {
     struct look look;
-    (void)argument;
     neb_locks_reset_all();
-    if (!look_begin(&look, snapshot) || !lost_find(&look))
+    if (!look_begin(&look, argument, snapshot) || !lost_find(&look))
         return look.live == 0 ? LEAKS_NONE : LEAKS_UNKNOWN;
     if (look.head_count == 0)
         return LEAKS_NONE;
@@ -474,9 +474,12 @@ static int copy_look(void *argument, const struct os_snapshot *snapshot)
 
 static NEB_NOINLINE enum leaks process_look(void)
 {
+    struct os_memory memory;
+    neb_os_memory_prepare(&memory);
     neb_locks_take_all();
-    int answer = neb_os_snapshot(copy_look, NULL);
+    int answer = neb_os_snapshot(copy_look, &memory);
     neb_locks_give_all();
+    neb_os_memory_close(&memory);
     if (answer >= 0 && answer != LEAKS_UNKNOWN)
         return (enum leaks)answer;
     neb_os_complain(answer == SNAPSHOT_REFUSED ? "leaks: the system refuses a copy of the process; nobody looked for them"

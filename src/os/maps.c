@@ -88,21 +88,34 @@ bool neb_os_mapping_of(uintptr_t address, struct os_mapping *mapping)
 
 /* ---- contents -------------------------------------------------------------------------------------------------------------- */
 
+static int page_list_open(void)
+{
+    return open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+}
+
+void neb_os_memory_prepare(struct os_memory *memory)
+{
+    *memory = (struct os_memory){-1, -1, page_list_open()};
+}
+
 bool neb_os_memory_open(struct os_memory *memory)
 {
     memory->contents = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
-    memory->pages = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    if (memory->contents < 0)
-        neb_os_memory_close(memory);
+    memory->pages = page_list_open();
     return memory->contents >= 0;
+}
+
+static void descriptor_close(int descriptor)
+{
+    if (descriptor >= 0)
+        (void)close(descriptor);
 }
 
 void neb_os_memory_close(const struct os_memory *memory)
 {
-    if (memory->contents >= 0)
-        (void)close(memory->contents);
-    if (memory->pages >= 0)
-        (void)close(memory->pages);
+    descriptor_close(memory->contents);
+    descriptor_close(memory->pages);
+    descriptor_close(memory->shared_pages);
 }
 
 static size_t read_at(int descriptor, void *to, size_t bytes, uintptr_t offset)
@@ -120,13 +133,13 @@ size_t neb_os_memory_read(const struct os_memory *memory, uintptr_t address, voi
 }
 
 /* As Documentation/admin-guide/mm/pagemap.rst of the kernel has it. */
-static bool is_own(uint64_t page)
+static bool is_there(uint64_t page, bool is_shared)
 {
-    bool is_present = page >> 63 != 0, is_swapped = (page >> 62 & 1) != 0, is_of_file = (page >> 61 & 1) != 0;
-    return (is_present || is_swapped) && !is_of_file;
+    bool is_present = page >> 63 != 0, is_swapped = (page >> 62 & 1) != 0, is_of_file_or_shared = (page >> 61 & 1) != 0;
+    return (is_present || is_swapped) && (is_shared || !is_of_file_or_shared);
 }
 
-struct os_stretch neb_os_memory_own(const struct os_memory *memory, uintptr_t start, uintptr_t end)
+struct os_stretch neb_os_memory_pages(const struct os_memory *memory, bool is_shared, uintptr_t start, uintptr_t end)
 {
     enum { PAGES_AT_ONCE = 512 };
     uint64_t pages[PAGES_AT_ONCE];
@@ -135,13 +148,14 @@ struct os_stretch neb_os_memory_own(const struct os_memory *memory, uintptr_t st
         return (struct os_stretch){start, end};
     size_t wanted = (end - 1) / page_bytes + 1 - first_page;
     wanted = wanted < PAGES_AT_ONCE ? wanted : PAGES_AT_ONCE;
-    size_t count = memory->pages < 0 ? 0 : read_at(memory->pages, pages, wanted * sizeof *pages, first_page * sizeof *pages) / sizeof *pages;
+    int list = is_shared ? memory->shared_pages : memory->pages;
+    size_t count = list < 0 ? 0 : read_at(list, pages, wanted * sizeof *pages, first_page * sizeof *pages) / sizeof *pages;
     if (count == 0)
         return (struct os_stretch){start, end};
     size_t first = 0, last;
-    while (first < count && !is_own(pages[first]))
+    while (first < count && !is_there(pages[first], is_shared))
         first++;
-    for (last = first; last < count && is_own(pages[last]);)
+    for (last = first; last < count && is_there(pages[last], is_shared);)
         last++;
     uintptr_t from = (first_page + first) * page_bytes, to = (first_page + last) * page_bytes;
     return (struct os_stretch){from < start ? start : from < end ? from : end, to < end ? to : end};

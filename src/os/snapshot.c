@@ -1,11 +1,12 @@
 /* snapshot.c - see snapshot.h.
  *
- * Sync  S1: a thread's entry is written before it stands in the list; who copies reads the list and the count after
- *       S2: is_over is set when the copy is made; an entry is on its thread's stack until that thread saw it */
+ * Sync  N1: a thread's entry is written before it stands in the list; who copies reads the list and the count after
+ *       N2: is_over is set when the copy is made; an entry is on its thread's stack until that thread saw it */
 #define _GNU_SOURCE
 #include "os/snapshot.h"
 
 #include "base/attr.h"
+#include "base/fmt.h"
 #include "base/ptr.h"
 #include "os/env.h"
 #include "os/inspect.h"
@@ -42,13 +43,13 @@ static void on_signal(int number, siginfo_t *info, void *context)
     struct os_standing *first = atomic_load_explicit(&list, memory_order_relaxed);
     (void)number;
     (void)info;
-    if (!atomic_load_explicit(&is_over, memory_order_acquire)) { /* S2 */
+    if (!atomic_load_explicit(&is_over, memory_order_acquire)) { /* N2 */
         do
             own.next = first;
-        while (!atomic_compare_exchange_weak_explicit(&list, &first, &own, memory_order_release, memory_order_relaxed)); /* S1 */
-        atomic_fetch_add_explicit(&standing_count, 1, memory_order_release);                                             /* S1 */
+        while (!atomic_compare_exchange_weak_explicit(&list, &first, &own, memory_order_release, memory_order_relaxed)); /* N1 */
+        atomic_fetch_add_explicit(&standing_count, 1, memory_order_release);                                             /* N1 */
     }
-    while (!atomic_load_explicit(&is_over, memory_order_acquire)) /* S2 */
+    while (!atomic_load_explicit(&is_over, memory_order_acquire)) /* N2 */
         nap();
     errno = saved;
 }
@@ -71,10 +72,24 @@ static int signal_take(void)
 
 static bool stands(uint32_t thread)
 {
-    const struct os_standing *entry = atomic_load_explicit(&list, memory_order_acquire); /* S1 */
+    const struct os_standing *entry = atomic_load_explicit(&list, memory_order_acquire); /* N1 */
     while (entry != NULL && entry->thread != thread)
         entry = entry->next;
     return entry != NULL;
+}
+
+/* A thread that ended before the others is listed until they do. "number (name) state ..." */
+static bool is_gone(uint32_t thread)
+{
+    char path[64], text[128];
+    struct text name = neb_text_in(path, sizeof path);
+    neb_text_string(&name, "/proc/self/task/");
+    neb_text_decimal(&name, thread);
+    neb_text_string(&name, "/stat");
+    ptrdiff_t count = neb_os_read_file(path, text, sizeof text - 1);
+    text[count < 0 ? 0 : count] = '\0';
+    const char *state = strrchr(text, ')');
+    return state == NULL || strncmp(state, ") Z", 3) == 0 || strncmp(state, ") X", 3) == 0;
 }
 
 /* Asks every thread that does not stand yet; how many those were. */
@@ -93,7 +108,7 @@ static size_t ask_all(int number)
             for (const char *digit = at + NAME_OFFSET; *digit >= '0' && *digit <= '9'; digit++)
                 thread = thread * 10 + (uint32_t)(*digit - '0');
             at += length;
-            if (thread != 0 && !stands(thread) && syscall(SYS_tgkill, getpid(), thread, number) == 0)
+            if (thread != 0 && !stands(thread) && !is_gone(thread) && syscall(SYS_tgkill, getpid(), thread, number) == 0)
                 asked++;
         }
     }
@@ -107,7 +122,7 @@ static size_t stop_others(int number)
 {
     int waited_ns = 0;
     for (;;) {
-        size_t before = atomic_load_explicit(&standing_count, memory_order_acquire); /* S1 */
+        size_t before = atomic_load_explicit(&standing_count, memory_order_acquire); /* N1 */
         size_t missing = ask_all(number);
         if (missing == 0 || waited_ns >= ANSWER_NS)
             return missing;
@@ -122,7 +137,7 @@ static size_t stop_others(int number)
 static _Noreturn void copy_run(int (*look)(void *argument, const struct os_snapshot *snapshot), void *argument, size_t unasked,
                                  uint64_t process)
 {
-    struct os_snapshot snapshot = {atomic_load_explicit(&list, memory_order_acquire), unasked}; /* S1 */
+    struct os_snapshot snapshot = {atomic_load_explicit(&list, memory_order_acquire), unasked}; /* N1 */
     neb_os_inspect_for(process);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)prctl(PR_SET_DUMPABLE, 1); /* else its own memory cannot be read through /proc */
@@ -156,13 +171,13 @@ NEB_NOINLINE int neb_os_snapshot(int (*look)(void *argument, const struct os_sna
         return SNAPSHOT_REFUSED;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_BLOCK, &all, &before);
-    atomic_store_explicit(&list, &own, memory_order_release); /* S1 */
+    atomic_store_explicit(&list, &own, memory_order_release); /* N1 */
     size_t unasked = stop_others(number);
     uint64_t process = neb_os_process_id();
     int child = neb_os_bare_fork(0);
     if (child == 0)
         copy_run(look, argument, unasked, process);
-    atomic_store_explicit(&is_over, true, memory_order_release); /* S2 */
+    atomic_store_explicit(&is_over, true, memory_order_release); /* N2 */
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return child < 0 ? SNAPSHOT_REFUSED : answer_of(child);
 }

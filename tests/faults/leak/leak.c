@@ -399,6 +399,22 @@ static NOINLINE void odd_busy_threads(void)
     lost_one();
 }
 
+/* The first thread has ended, but is listed. */
+static void *exit_later(void *unused)
+{
+    usleep(100000);
+    lost_one();
+    clean();
+    exit(unused != NULL);
+}
+
+static NOINLINE void odd_main_is_gone(void)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, exit_later, NULL);
+    pthread_exit(NULL);
+}
+
 static NOINLINE void odd_exits_in_a_child(void)
 {
     lost_one();
@@ -423,7 +439,7 @@ static const struct {
     CASE(kept_global), CASE(kept_by_its_middle), CASE(kept_by_the_middle_of_a_huge_one), CASE(kept_thread_local), CASE(kept_specific),
     CASE(kept_on_the_stack), CASE(kept_by_threads), CASE(kept_in_registers), CASE(kept_in_mappings), CASE(kept_by_a_coroutine),
     CASE(kept_on_an_alternate_stack), CASE(kept_in_a_scope), CASE(kept_by_libc), CASE(kept_by_a_guarded_page),
-    CASE(odd_blocks_signals), CASE(odd_busy_threads), CASE(odd_exits_in_a_child), CASE(odd_buffered),
+    CASE(odd_blocks_signals), CASE(odd_busy_threads), CASE(odd_main_is_gone), CASE(odd_exits_in_a_child), CASE(odd_buffered),
 };
 
 int main(int argc, char **argv)

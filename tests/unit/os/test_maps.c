@@ -84,6 +84,7 @@ START_TEST(memory_is_read_up_to_what_cannot_be)
     memcpy(pages + page - 5, "hello", 5);
     ck_assert(mprotect(pages, page, PROT_READ) == 0);
     ck_assert(munmap(pages + page, page) == 0);
+    neb_os_memory_prepare(&memory);
     ck_assert(neb_os_memory_open(&memory));
     ck_assert_uint_eq(neb_os_memory_read(&memory, (uintptr_t)(pages + page - 5), to, sizeof to), 5);
     ck_assert_mem_eq(to, "hello", 5);
@@ -94,11 +95,11 @@ START_TEST(memory_is_read_up_to_what_cannot_be)
 }
 END_TEST
 
-static size_t own_bytes(const struct os_memory *memory, const char *from, const char *to)
+static size_t bytes_of(const struct os_memory *memory, bool is_shared, const char *from, const char *to)
 {
     size_t bytes = 0;
     for (uintptr_t at = (uintptr_t)from; at < (uintptr_t)to;) {
-        struct os_stretch own = neb_os_memory_own(memory, at, (uintptr_t)to);
+        struct os_stretch own = neb_os_memory_pages(memory, is_shared, at, (uintptr_t)to);
         ck_assert(own.start >= at && own.end >= own.start && own.end > at && own.end <= (uintptr_t)to);
         bytes += own.end - own.start;
         at = own.end;
@@ -106,29 +107,42 @@ static size_t own_bytes(const struct os_memory *memory, const char *from, const 
     return bytes;
 }
 
-START_TEST(pages_that_nobody_wrote_to_are_passed_over)
+static void pages_are_told(bool is_shared)
 {
     enum { PAGES = 2000 };
     size_t page = neb_vm_page_size();
     struct os_memory memory;
-    char *pages = mmap(NULL, PAGES * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *pages = mmap(NULL, PAGES * page, PROT_READ | PROT_WRITE, (is_shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS, -1, 0);
     (void)madvise(pages, PAGES * page, MADV_NOHUGEPAGE);
+    neb_os_memory_prepare(&memory);
     ck_assert(neb_os_memory_open(&memory));
-    if (memory.pages < 0) { /* the kernel does not tell: all of them count */
-        ck_assert_uint_eq(own_bytes(&memory, pages, pages + PAGES * page), PAGES * page);
+    if ((is_shared ? memory.shared_pages : memory.pages) < 0) { /* the kernel does not tell: all of them count */
+        ck_assert_uint_eq(bytes_of(&memory, is_shared, pages, pages + PAGES * page), PAGES * page);
         return;
     }
-    ck_assert_uint_eq(own_bytes(&memory, pages, pages + PAGES * page), 0);
+    ck_assert_uint_eq(bytes_of(&memory, is_shared, pages, pages + PAGES * page), 0);
     pages[3 * page] = pages[4 * page] = pages[700 * page + 5] = pages[(PAGES - 1) * page] = 1;
-    ck_assert_uint_eq(own_bytes(&memory, pages, pages + PAGES * page), 4 * page);
-    ck_assert_uint_eq(own_bytes(&memory, pages + 3 * page + 8, pages + 4 * page + 8), page);
-    ck_assert_uint_eq(own_bytes(&memory, pages + 5 * page, pages + 6 * page - 1), 0);
-    ck_assert_uint_eq(own_bytes(&memory, pages, pages), 0);
+    ck_assert_uint_eq(bytes_of(&memory, is_shared, pages, pages + PAGES * page), 4 * page);
+    ck_assert_uint_eq(bytes_of(&memory, is_shared, pages + 3 * page + 8, pages + 4 * page + 8), page);
+    ck_assert_uint_eq(bytes_of(&memory, is_shared, pages + 5 * page, pages + 6 * page - 1), 0);
+    ck_assert_uint_eq(bytes_of(&memory, is_shared, pages, pages), 0);
     neb_os_memory_close(&memory);
     munmap(pages, PAGES * page);
+}
+
+START_TEST(private_pages_that_nobody_wrote_to_are_passed_over)
+{
+    pages_are_told(false);
+}
+END_TEST
+
+START_TEST(shared_pages_that_nobody_touched_are_passed_over)
+{
+    pages_are_told(true);
 }
 END_TEST
 
 UNIT_MAIN("maps", HOLDS(mappings_are_listed_with_what_they_are), HOLDS(the_mapping_of_an_address_is_found_with_its_name),
           HOLDS(memory_is_read_up_to_what_cannot_be),
-          HOLDS(pages_that_nobody_wrote_to_are_passed_over))
+          HOLDS(private_pages_that_nobody_wrote_to_are_passed_over),
+          HOLDS(shared_pages_that_nobody_touched_are_passed_over))
