@@ -429,9 +429,13 @@ bool neb_guard_walk(bool (*visit)(void *argument, void *begin, size_t size), voi
     return to.goes_on;
 }
 
-void neb_guard_spans(struct spans *spans)
+void neb_guard_span(struct spans *spans)
 {
     neb_spans_add(spans, area, area == NULL ? 0 : (size_t)class_count << class_shift);
+}
+
+void neb_guard_record_spans(struct spans *spans)
+{
     for (unsigned class = 0; class < class_count; class++) {
         struct slot *slot = atomic_load_explicit(&classes[class].slot, memory_order_acquire); /* G1 */
         if (slot != NULL)

@@ -55,8 +55,9 @@ bool neb_guard_walk(bool (*visit)(void *argument, void *begin, size_t size), voi
 
 /* Every slot that was ever used, as a cell. */
 void neb_guard_cells_walk(void (*visit)(void *argument, const struct cell *cell), void *argument);
-/* The area, and what is remembered of it. */
-void neb_guard_spans(struct spans *spans);
+/* The area; what is remembered of its slots. */
+void neb_guard_span(struct spans *spans);
+void neb_guard_record_spans(struct spans *spans);
 
 struct guard_counts {
     size_t live, waiting; /* blocks in use; freed ones that are kept out of reach */

@@ -42,7 +42,7 @@ struct look {
     size_t live, huge_count, chunk_count;
     uintptr_t chunk;      /* the newest one's address */
     uintptr_t low, high;  /* all lie between them */
-    struct spans huge;    /* only their first granules are in the page map */
+    struct spans heap;    /* where they are: a word becomes a pointer by its distance from the base of one of these */
     struct spans skipped; /* what is no root: blocks, and what this library remembers of them */
     /* the flood */
     unsigned taken, becomes; /* states, as bits; what they become */
@@ -108,42 +108,39 @@ static void cell_span(void *argument, const struct cell *cell)
     if (cell->record == NULL)
         return;
     if (!is_heap_chunk(cell)) {
-        neb_spans_add(&look->huge, cell->base, cell->bytes);
-        neb_spans_add(&look->skipped, cell->base, cell->bytes);
+        neb_spans_add(&look->heap, cell->base, cell->bytes);
     } else if (chunk != look->chunk) {
         look->chunk = chunk;
-        neb_spans_add(&look->skipped, cell->base - inside, CHUNK_BYTES);
+        neb_spans_add(&look->heap, cell->base - inside, CHUNK_BYTES);
     }
 }
 
-/* The cell that an address is in. */
-static bool cell_at(const struct look *look, const void *p, struct cell *cell)
+/* The cell that an address is in. Of huge blocks only the first granule is in the page map. */
+static bool cell_at(const struct look *look, uintptr_t address, struct cell *cell)
 {
-    if (ptr_address(p) - look->low >= look->high - look->low)
+    const struct span *span = neb_spans_at(&look->heap, address);
+    if (span == NULL || span->start > address)
         return false;
-    if (neb_guard_cell_near(p, cell))
-        return true;
-    if (neb_cell_of(p, false, cell))
-        return cell->record != NULL;
-    const struct span *huge = neb_spans_at(&look->huge, ptr_address(p));
-    return huge != NULL && huge->start <= ptr_address(p) && neb_cell_of(huge->base, false, cell);
+    const void *p = ptr_add(span->base, address - span->start);
+    return neb_guard_cell_near(p, cell) || ((neb_cell_of(p, false, cell) || neb_cell_of(span->base, false, cell)) && cell->record != NULL);
 }
 
 /* ---- the flood ------------------------------------------------------------------------------------------------------------ */
 
-static bool is_inside(const struct block *block, const void *p)
+static bool is_inside(const struct block *block, uintptr_t address)
 {
-    return p == block->begin || ptr_offset(p, block->begin) < block->size;
+    size_t offset = address - ptr_address(block->begin);
+    return offset == 0 || offset < block->size;
 }
 
 /* A head was flooded from when it became one. */
-static void reach(struct look *look, const void *p)
+static void reach(struct look *look, uintptr_t address)
 {
     struct cell cell;
-    if (!cell_at(look, p, &cell) || (look->taken >> state_of(&cell) & 1) == 0 || cell.record == look->source)
+    if (!cell_at(look, address, &cell) || (look->taken >> state_of(&cell) & 1) == 0 || cell.record == look->source)
         return;
     struct block block = neb_block_of(&cell);
-    if (!is_inside(&block, p))
+    if (!is_inside(&block, address))
         return;
     if (state_of(&cell) != HEAD)
         look->todo[look->todo_count++] = (struct stretch){block.begin, block.size};
@@ -155,10 +152,10 @@ static void reach(struct look *look, const void *p)
 /* Pointers stand at multiples of their size. */
 static void words_scan(struct look *look, const unsigned char *bytes, size_t count)
 {
-    for (size_t at = 0; at + sizeof(void *) <= count; at += sizeof(void *)) {
-        const void *word;
+    for (size_t at = 0; at + sizeof(uintptr_t) <= count; at += sizeof(uintptr_t)) {
+        uintptr_t word;
         memcpy(&word, bytes + at, sizeof word);
-        if (ptr_address(word) - look->low < look->high - look->low)
+        if (word - look->low < look->high - look->low)
             reach(look, word);
     }
 }
@@ -410,21 +407,26 @@ static void *memory_take(struct look *look, size_t count, size_t bytes)
 static bool spans_make(struct look *look)
 {
     size_t heaps = neb_heap_id_bound();
-    look->skipped.capacity = look->chunk_count + look->huge_count + heaps + SPANS_OTHER;
+    look->heap.capacity = look->chunk_count + look->huge_count + 1;
+    look->skipped.capacity = look->heap.capacity + heaps + SPANS_OTHER;
     size_t bytes = size_align_up(look->skipped.capacity * sizeof(struct span), neb_vm_page_size());
     look->skipped.span = neb_vm_map(bytes);
     if (look->skipped.span == NULL)
         return false;
     neb_spans_add(&look->skipped, look->skipped.span, bytes);
-    look->huge.capacity = look->huge_count;
-    look->huge.span = memory_take(look, look->huge_count, sizeof(struct span));
+    look->heap.span = memory_take(look, look->heap.capacity, sizeof(struct span));
+    if (look->heap.span == NULL)
+        return false;
     look->chunk = 0;
     neb_cells_walk(cell_span, look);
-    neb_guard_spans(&look->skipped);
+    neb_guard_span(&look->heap);
+    for (size_t i = 0; i < look->heap.count; i++)
+        neb_spans_add(&look->skipped, look->heap.span[i].base, look->heap.span[i].end - look->heap.span[i].start);
+    neb_guard_record_spans(&look->skipped);
     neb_quarantine_spans(&look->skipped);
     for (uint32_t id = 0; id < heaps; id++)
         neb_stack_spans(neb_heap_by_id(id), &look->skipped);
-    return look->huge.span != NULL;
+    return true;
 }
 
 static bool look_begin(struct look *look, const struct os_memory *prepared, const struct os_snapshot *snapshot)
@@ -439,7 +441,7 @@ static bool look_begin(struct look *look, const struct os_memory *prepared, cons
     look->todo = memory_take(look, look->live, sizeof *look->todo);
     look->piece = memory_take(look, 1, PIECE_BYTES);
     neb_spans_sort(&look->skipped);
-    neb_spans_sort(&look->huge);
+    neb_spans_sort(&look->heap);
     return look->todo != NULL && look->piece != NULL;
 }
 
