@@ -111,8 +111,14 @@ static bool visit_slab(const struct slab *slab, visit_function visit, void *argu
     return true;
 }
 
-static bool visit_chunk(struct chunk *chunk, visit_function visit, void *argument)
+struct visitor {
+    visit_function visit;
+    void *argument;
+};
+
+static bool visit_chunk(void *argument, struct chunk *chunk)
 {
+    const struct visitor *to = argument;
     for (unsigned granule = 0; granule < CHUNK_GRANULES; granule++) {
         unsigned char *base = ptr_add(chunk->base, (size_t)granule << GRANULE_SHIFT);
         uint32_t entry = page_map_load(base);
@@ -120,28 +126,12 @@ static bool visit_chunk(struct chunk *chunk, visit_function visit, void *argumen
         if (entry == ENTRY_NONE || chunk->head[granule] != granule)
             continue;
         if (entry_is_pooled(entry)) {
-            goes_on = visit_slab(&chunk->slab[granule], visit, argument);
+            goes_on = visit_slab(&chunk->slab[granule], to->visit, to->argument);
         } else if (entry == ENTRY_LARGE_HEAD) {
-            goes_on = visit_one(visit, argument, base, neb_large_usable(base, entry), NEB_BLOCK_LARGE);
+            goes_on = visit_one(to->visit, to->argument, base, neb_large_usable(base, entry), NEB_BLOCK_LARGE);
         }
         if (!goes_on)
             return false;
-    }
-    return true;
-}
-
-/* An unmapped chunk's descriptor stays in the table; its granules have no entries. */
-static bool visit_chunks(visit_function visit, void *argument)
-{
-    for (size_t leaf_index = 0; leaf_index < LEAF_COUNT; leaf_index++) {
-        struct chunk_leaf *leaf = atomic_load_explicit(&neb_chunk_root[leaf_index], memory_order_acquire); /* P2 */
-        for (size_t i = 0; leaf != NULL && i < LEAF_CHUNKS; i++) {
-            struct chunk *chunk = atomic_load_explicit(&leaf->chunk[i], memory_order_acquire); /* P3 */
-            /* a descriptor that serves another chunk now is found there */
-            if (chunk != NULL && ptr_address(chunk->base) >> CHUNK_SHIFT == (leaf_index << (LEAF_SHIFT - CHUNK_SHIFT)) + i &&
-                !visit_chunk(chunk, visit, argument))
-                return false;
-        }
     }
     return true;
 }
@@ -157,11 +147,6 @@ static bool visit_huge(visit_function visit, void *argument)
     return true;
 }
 
-struct visitor {
-    visit_function visit;
-    void *argument;
-};
-
 static bool visit_guarded(void *argument, void *begin, size_t size)
 {
     const struct visitor *visitor = argument;
@@ -173,8 +158,8 @@ bool neb_api_visit(bool (*visit)(void *argument, const neb_block_info *block), v
     struct heap *heap = neb_heap_enter();
     (void)neb_heap_trim(heap);
     neb_heap_leave(heap);
-    return visit_chunks(visit, argument) && visit_huge(visit, argument) &&
-           (!POLICY_GUARD || neb_guard_walk(visit_guarded, &(struct visitor){visit, argument}));
+    struct visitor to = {visit, argument};
+    return neb_chunks_walk(visit_chunk, &to) && visit_huge(visit, argument) && (!POLICY_GUARD || neb_guard_walk(visit_guarded, &to));
 }
 
 bool neb_api_name(void *memory, size_t bytes, const char *name)

@@ -384,6 +384,21 @@ struct chunk_counts neb_chunk_counts(void)
     return now;
 }
 
+/* A descriptor that serves another chunk now is found there. */
+bool neb_chunks_walk(bool (*visit)(void *argument, struct chunk *chunk), void *argument)
+{
+    for (size_t leaf_index = 0; leaf_index < LEAF_COUNT; leaf_index++) {
+        struct chunk_leaf *leaf = atomic_load_explicit(&neb_chunk_root[leaf_index], memory_order_acquire); /* P2 */
+        for (size_t i = 0; leaf != NULL && i < LEAF_CHUNKS; i++) {
+            struct chunk *chunk = atomic_load_explicit(&leaf->chunk[i], memory_order_acquire); /* P3 */
+            if (chunk != NULL && ptr_address(chunk->base) >> CHUNK_SHIFT == (leaf_index << (LEAF_SHIFT - CHUNK_SHIFT)) + i &&
+                !visit(argument, chunk))
+                return false;
+        }
+    }
+    return true;
+}
+
 void neb_chunk_set_huge_pages(bool wanted)
 {
     huge_pages_wanted = wanted;

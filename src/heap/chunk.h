@@ -78,6 +78,9 @@ struct chunk_counts {
     size_t chunks_mapped, chunks_unmapped; /* since the start */
 };
 struct chunk_counts neb_chunk_counts(void);
+/* Every chunk, in the order of addresses, also those that come or go meanwhile; of one that is unmapped no granule has an entry. A false
+ * answer ends it, and is the answer. Takes no lock. */
+bool neb_chunks_walk(bool (*visit)(void *argument, struct chunk *chunk), void *argument);
 /* Whether huge pages may be asked for. */
 void neb_chunk_set_huge_pages(bool wanted);
 /* Once, before there are threads: granules are taken at random, and each new chunk ends with an inaccessible one. */

@@ -39,27 +39,27 @@ void neb_records_drop(struct slab *slab)
 
 /* ---- the walk over chunks -------------------------------------------------------------------------------------------- */
 
-static void chunk_walk(struct chunk *chunk, void (*visit)(void *argument, struct chunk *chunk, unsigned first, uint32_t entry),
-                       void *argument)
+struct run_visit {
+    void (*visit)(void *argument, struct chunk *chunk, unsigned first, uint32_t entry);
+    void *argument;
+};
+
+static bool chunk_walk(void *argument, struct chunk *chunk)
 {
+    const struct run_visit *to = argument;
     for (unsigned granule = 0; granule < CHUNK_GRANULES; granule++) {
         uint32_t entry = page_map_load(ptr_add(chunk->base, (size_t)granule << GRANULE_SHIFT));
         if (entry != ENTRY_NONE && chunk->head[granule] == granule)
-            visit(argument, chunk, granule, entry);
+            to->visit(to->argument, chunk, granule, entry);
     }
+    return true;
 }
 
-/* A descriptor that serves another chunk now is found there. */
-static void chunks_walk(void (*visit)(void *argument, struct chunk *chunk, unsigned first, uint32_t entry), void *argument)
+/* Slabs and large blocks. */
+static void runs_walk(void (*visit)(void *argument, struct chunk *chunk, unsigned first, uint32_t entry), void *argument)
 {
-    for (size_t leaf_index = 0; leaf_index < LEAF_COUNT; leaf_index++) {
-        struct chunk_leaf *leaf = atomic_load_explicit(&neb_chunk_root[leaf_index], memory_order_acquire); /* P2 */
-        for (size_t i = 0; leaf != NULL && i < LEAF_CHUNKS; i++) {
-            struct chunk *chunk = atomic_load_explicit(&leaf->chunk[i], memory_order_acquire); /* P3 */
-            if (chunk != NULL && ptr_address(chunk->base) >> CHUNK_SHIFT == (leaf_index << (LEAF_SHIFT - CHUNK_SHIFT)) + i)
-                chunk_walk(chunk, visit, argument);
-        }
-    }
+    struct run_visit to = {visit, argument};
+    (void)neb_chunks_walk(chunk_walk, &to);
 }
 
 static void slab_enable(void *argument, struct chunk *chunk, unsigned first, uint32_t entry)
@@ -72,7 +72,7 @@ static void slab_enable(void *argument, struct chunk *chunk, unsigned first, uin
 void neb_records_enable(void)
 {
     are_enabled = true;
-    chunks_walk(slab_enable, NULL);
+    runs_walk(slab_enable, NULL);
 }
 
 bool neb_records_are_enabled(void)
@@ -140,7 +140,7 @@ static void visit_in_chunk(void *argument, struct chunk *chunk, unsigned first, 
 void neb_cells_walk(void (*visit)(void *argument, const struct cell *cell), void *argument)
 {
     struct cell_visit to = {visit, argument};
-    chunks_walk(visit_in_chunk, &to);
+    runs_walk(visit_in_chunk, &to);
     struct cell cell;
     for (uint32_t number = 0; neb_huge_cell(number, &cell); number++)
         if (cell.base != NULL)

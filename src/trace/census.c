@@ -73,34 +73,34 @@ static void slab_finish(void (*visit)(void *argument, const struct census_slab *
     tally.count = 0;
 }
 
-static void chunk_count(struct chunk *chunk, void (*visit)(void *argument, const struct census_slab *slab), void *argument)
+struct census {
+    void (*visit)(void *argument, const struct census_slab *slab);
+    void *argument;
+};
+
+static bool chunk_count(void *argument, struct chunk *chunk)
 {
+    const struct census *to = argument;
     uint8_t head[CHUNK_GRANULES];
     neb_lock_take(&neb_locks[LOCK_CHUNK]);
     memcpy(head, chunk->head, sizeof head);
     neb_lock_give(&neb_locks[LOCK_CHUNK]);
     for (unsigned granule = 0; granule < CHUNK_GRANULES; granule++) {
         if (granule > 0 && head[granule] != head[granule - 1])
-            slab_finish(visit, argument);
+            slab_finish(to->visit, to->argument);
         granule_count(ptr_add(chunk->base, (size_t)granule << GRANULE_SHIFT));
     }
-    slab_finish(visit, argument);
+    slab_finish(to->visit, to->argument);
+    return true;
 }
 
-/* A descriptor that serves another chunk now is found there. */
 void neb_census(uint32_t session, void (*visit)(void *argument, const struct census_slab *slab), void *argument,
                 uint64_t live_bytes[CLASS_COUNT])
 {
+    struct census to = {visit, argument};
     memset(live_bytes, 0, CLASS_COUNT * sizeof *live_bytes);
     tally.session = session;
     tally.live_bytes = live_bytes;
     tally.count = 0;
-    for (size_t leaf_index = 0; leaf_index < LEAF_COUNT; leaf_index++) {
-        struct chunk_leaf *leaf = atomic_load_explicit(&neb_chunk_root[leaf_index], memory_order_acquire); /* P2 */
-        for (size_t i = 0; leaf != NULL && i < LEAF_CHUNKS; i++) {
-            struct chunk *chunk = atomic_load_explicit(&leaf->chunk[i], memory_order_acquire); /* P3 */
-            if (chunk != NULL && ptr_address(chunk->base) >> CHUNK_SHIFT == (leaf_index << (LEAF_SHIFT - CHUNK_SHIFT)) + i)
-                chunk_count(chunk, visit, argument);
-        }
-    }
+    (void)neb_chunks_walk(chunk_count, &to);
 }
