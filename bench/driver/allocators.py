@@ -126,7 +126,7 @@ def parse_peer(text):
     while not os.path.exists(path) and (found := re.match(r"([A-Za-z_][A-Za-z0-9_]*)=(\S*) +(\S.*)", path)):
         variables.append(found.group(1, 2))
         path = found.group(3)
-    if not equals or not re.fullmatch(r"[A-Za-z0-9._+#-]+", name) or any(name == "LD_PRELOAD" for name, _ in variables):
+    if not equals or not re.fullmatch(r"[A-Za-z0-9._+#-]+", name) or "LD_PRELOAD" in dict(variables):
         raise BenchError(f"--peer wants NAME=LIB or NAME='VARIABLE=VALUE LIB', not '{text}'")
     return name, path, variables
 

@@ -52,7 +52,7 @@ class Launcher:
     def run(self, allocator, command, environment=(), stdin=subprocess.DEVNULL, **options):
         options.setdefault("timeout", TIMEOUT_S)
         words = self.words(allocator, command, options)
-        status = self.start(words, dict(os.environ, **dict(environment), **dict(allocator.environment)), stdin)
+        status = self.start(words, {**os.environ, **dict(environment), **dict(allocator.environment)}, stdin)
         if status != 0:
             raise BenchError(self.first_error() or f"the launcher failed with status {status}")
         with open(self.path("report"), encoding="utf-8") as file:

@@ -150,6 +150,13 @@ class Bench(unittest.TestCase):
         self.assertEqual(answer.returncode, 0, answer.stderr)
         self.assertIn("exit status 7", answer.stdout)
 
+    def test_a_peers_variable_takes_the_place_of_the_workloads(self):
+        out = os.path.join(self.directory.name, "out")
+        library = os.path.join(BUILD, "libnebmalloc.so")
+        answer = bench("--without", "nebmalloc", "--length", "smoke", "--runs", "1", "--only", "^perl$", "--peer",
+                       f"other=PERL_HASH_SEED=0 {library}", "--out", out)
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+
     def test_nothing_is_overwritten(self):
         path = os.path.join(self.directory.name, "result.json")
         with open(path, "w", encoding="utf-8") as file:
