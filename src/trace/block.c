@@ -124,7 +124,7 @@ static NEB_COLD struct array *array_ensure(const void *p, unsigned kind)
 struct block_records neb_block_records_locked(const void *granule)
 {
     unsigned kind = kind_of(page_map_load(granule));
-    const struct array *array = kind >= CLASS_COUNT ? NULL : array_of(page_of(granule), granule);
+    struct array *array = kind >= CLASS_COUNT ? NULL : array_of(page_of(granule), granule);
     if (array == NULL || array->kind != kind)
         return (struct block_records){NULL, 0, 0};
     return (struct block_records){array->record, records_of(kind), kind};

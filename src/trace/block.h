@@ -46,7 +46,7 @@ struct block_slot neb_block_find(const void *p);
 /* All records of the granule at an address, which a slab's blocks are in; count 0: it is in none, or nothing was recorded there.
  * LOCK_TRACE_BLOCKS is held. */
 struct block_records {
-    const struct block_trace *record;
+    struct block_trace *record;
     size_t count;
     unsigned class_index;
 };

@@ -26,11 +26,12 @@ static void granule_count(const void *granule)
     neb_lock_take(&neb_locks[LOCK_TRACE_BLOCKS]);
     struct block_records records = neb_block_records_locked(granule);
     for (size_t i = 0; i < records.count && tally.count < BLOCKS_MAX; i++) {
-        uint64_t low = block_word(&records.record[i].low);
-        if ((low >> 24 & 255) != tally.session)
+        struct block_slot slot = {&records.record[i], false, 0};
+        struct block_birth birth;
+        if (!block_get(&slot, tally.session, &birth))
             continue;
-        tally.name[tally.count++] = (uint32_t)low & 0xffffff;
-        tally.live_bytes[records.class_index] += block_word(&records.record[i].high) >> 16 & 0xffff;
+        tally.name[tally.count++] = birth.stack;
+        tally.live_bytes[records.class_index] += birth.size;
     }
     tally.class_index = records.class_index;
     neb_lock_give(&neb_locks[LOCK_TRACE_BLOCKS]);
