@@ -1,5 +1,6 @@
 """catalogue.py - the suites: which tests each has, how one is run, and how its checks are counted."""
 
+import os
 import pathlib
 import re
 import shlex
@@ -9,8 +10,7 @@ import subprocess
 from .compare import Test
 from .sources import Missing, source_tree
 
-GLIB_TESTS = pathlib.Path("/usr/share/installed-tests/glib")
-GLIB = pathlib.Path("/usr/libexec/installed-tests/glib")
+GLIB = pathlib.Path("/usr/share/installed-tests/glib")
 PYTHON = "/usr/bin/python3"
 REDIS = ("redis-server", "redis-cli", "redis-benchmark", "redis-check-aof", "redis-check-rdb")
 
@@ -39,11 +39,11 @@ def tap_checks(output):
 
 def glib_tests(_):
     tests = []
-    for description in sorted(GLIB_TESTS.glob("*.test")):
+    for description in sorted(GLIB.glob("*.test")):
         words = shlex.split(re.search(r"^Exec=(.*)$", description.read_text(), re.M).group(1))
         preload = [word.removeprefix("LD_PRELOAD=") for word in words if word.startswith("LD_PRELOAD=")]
         command = [word for word in words if not word.startswith("LD_PRELOAD=")]
-        tests.append(Test(description.stem, command, {"G_TEST_SRCDIR": str(GLIB), "G_TEST_BUILDDIR": str(GLIB)}, preload=preload))
+        tests.append(Test(description.stem, command, preload=preload))
     if not tests:
         raise Missing("the tests of GLib are not installed")
     return tests
@@ -91,8 +91,9 @@ def perl_tests(work):
             with open(log, "ab") as output:
                 if subprocess.run(command.split(), cwd=tree, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False).returncode != 0:
                     raise Missing(f"perl cannot be built: {log}")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30  # GiB; bigmem/ wants up to 4
     names = sorted(str(path.relative_to(tree / "t")) for path in (tree / "t").rglob("*.t"))
-    return [Test(name, ["./perl", "TEST", "-v", name], folder=tree / "t") for name in names]
+    return [Test(name, ["./perl", "TEST", "-v", name], {"PERL_TEST_MEMORY": str(memory // 4)}, tree / "t") for name in names]
 
 
 SUITES = {

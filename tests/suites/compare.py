@@ -26,6 +26,8 @@ WITHOUT = "without"
 NO_END = 124
 #: Where the library's own words begin, in a test's output.
 SAID = re.compile(rb"^nebmalloc: .*$", re.M)
+#: A shell starts what runs in the background with SIGINT ignored, nohup with SIGHUP; tests send both.
+DEFAULT_SIGNALS = ["env", "--default-signal=INT,HUP,QUIT"]
 #: Ports for servers under test: below those that the kernel gives away, a range of its own for each run.
 PORTS = [str(port) for port in range(11000, 32000, 1000)]
 
@@ -89,12 +91,20 @@ class Library:
         return {**({"LD_PRELOAD": ":".join(preload)} if preload else {}), **({"NEBMALLOC": f"report={report}"} if self.path else {})}
 
 
+def end_group(group):
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
 class Runner:
     def __init__(self, into, count_checks, seconds):
         self.logs = into
         self.count_checks = count_checks
         self.seconds = seconds
         self.record = Record(into / "runs.jsonl")
+        self.running = set()
         self.ports = itertools.cycle(PORTS[os.getpid() % len(PORTS):] + PORTS[:os.getpid() % len(PORTS)])
 
     def attempt(self, test, library):
@@ -107,7 +117,7 @@ class Runner:
             if test.copy:
                 shutil.copytree(test.copy, work, symlinks=True, dirs_exist_ok=True)
             environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": work, "LC_ALL": "C.UTF-8", **test.environment, **library.environment(report, test.preload)}
-            command = [str(word).replace("{port}", port) for word in test.command]
+            command = [*DEFAULT_SIGNALS, *(str(word).replace("{port}", port) for word in test.command)]
             begin = time.monotonic()
             with open(log, "wb") as output:
                 status = self.wait(subprocess.Popen(command, cwd=test.folder or work, env=environment, stdin=subprocess.DEVNULL, stdout=output,
@@ -124,32 +134,36 @@ class Runner:
 
     def wait(self, process):
         """Its exit status, NO_END when it had none in time; whatever it started ends with it."""
+        self.running.add(process.pid)
         try:
             return process.wait(self.seconds)
         except subprocess.TimeoutExpired:
             return NO_END
         finally:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            end_group(process.pid)
+            self.running.discard(process.pid)
             process.wait()
+
+    def stop(self):
+        """Ends what runs now: tests are in sessions of their own, which a signal to this process does not reach."""
+        for group in list(self.running):
+            end_group(group)
 
     def at_least(self, count, test, library):
         while len(self.record.of(test.name, library)) < count:
             self.attempt(test, library)
         return self.record.of(test.name, library)
 
-    def compare(self, test, without, libraries, repeat):
-        """A verdict for each library."""
-        if self.at_least(1, test, without)[0].status != 0:
-            self.at_least(2, test, without)  # one that fails only now and then must not hide what the library does
+    def compare(self, test, without, libraries, runs, repeat):
+        """A verdict for each library, of so many runs and, where they differ, as many more as repeat says."""
+        if self.at_least(runs, test, without)[0].status != 0:
+            self.at_least(runs + 1, test, without)  # one that fails only now and then must not hide what the library does
         verdicts = []
         for library in libraries:
-            self.at_least(1, test, library)
+            self.at_least(runs, test, library)
             if judge(test, library, self.record).kind != "same":
-                self.at_least(1 + repeat, test, without)
-                self.at_least(1 + repeat, test, library)
+                self.at_least(runs + repeat, test, without)
+                self.at_least(runs + repeat, test, library)
             verdicts.append(judge(test, library, self.record))
         return verdicts
 

@@ -23,7 +23,7 @@ def verdict(shell, folder=None, repeat=3, seconds=30):
     with tempfile.TemporaryDirectory() as into:
         runner = Runner(pathlib.Path(into), tap_checks, seconds)
         test = Test("shell", ["sh", "-c", shell], folder=folder or into)
-        return runner.compare(test, NOTHING, [LIBRARY], repeat)[0], runner.record
+        return runner.compare(test, NOTHING, [LIBRARY], 1, repeat)[0], runner.record
 
 
 @check
@@ -86,7 +86,7 @@ def runs_that_are_recorded_are_not_run_again():
     with tempfile.TemporaryDirectory() as into:
         test = Test("shell", ["sh", "-c", "echo >>runs"], folder=into)
         for _ in range(2):
-            Runner(pathlib.Path(into), tap_checks, 30).compare(test, NOTHING, [LIBRARY], 3)
+            Runner(pathlib.Path(into), tap_checks, 30).compare(test, NOTHING, [LIBRARY], 1, 3)
         assert (pathlib.Path(into) / "runs").read_text() == "\n\n"
 
 
@@ -96,7 +96,7 @@ def a_last_line_that_was_cut_off_is_run_again():
         (pathlib.Path(into) / "runs.jsonl").write_text('{"test": "shell", "libr')
         test = Test("shell", ["sh", "-c", "echo >>runs"], folder=into)
         for _ in range(2):
-            Runner(pathlib.Path(into), tap_checks, 30).compare(test, NOTHING, [LIBRARY], 3)
+            Runner(pathlib.Path(into), tap_checks, 30).compare(test, NOTHING, [LIBRARY], 1, 3)
         assert (pathlib.Path(into) / "runs").read_text() == "\n\n"
 
 
