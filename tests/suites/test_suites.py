@@ -104,7 +104,7 @@ def a_last_line_that_was_cut_off_is_run_again():
 def checks_are_counted():
     assert python_checks("Ran 10 tests in 1s\n\nOK (skipped=3)\nRan 2 tests in 0s\n\nFAILED (failures=1)\n") == 8
     assert tap_checks("1..4\nok 1 - a\nnot ok 2\n    ok 1\nok 3 # SKIP no\nok 4 # skip no\n# ok\n") == 2
-    assert redis_checks("[ok]: a (1 ms)\n[\x1b[0;32mok\x1b[0m]: b\n[err]: c\n[ignore]: d\n") == 2
+    assert redis_checks("[ok]: a (1 ms)\n[ok]: a (2 ms)\n[\x1b[0;32mok\x1b[0m]: b\n[err]: c\n[ignore]: d\n") == 2
 
 
 if __name__ == "__main__":
