@@ -8,15 +8,16 @@ none without it. `unsteady`: everything between. A bug that strikes now and then
 and whether it is ever seen without the library. What the library itself says is told of every run, whether the test passes or not.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import pathlib
-import queue
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -31,6 +32,21 @@ DEFAULT_SIGNALS = ["env", "--default-signal=INT,HUP,QUIT"]
 #: Ports for servers under test: each run borrows 900 from here on. Redis' cluster bus takes the same ones plus 10,000; from 32,768 on the
 #: kernel gives them away.
 PORTS = [str(port) for port in range(11000, 21000, 1000)]
+
+
+@contextlib.contextmanager
+def borrowed_port():
+    """The first of 900 that no other test has, of this run or of another."""
+    while True:
+        for port in PORTS:
+            with socket.socket(socket.AF_UNIX) as lease:
+                try:
+                    lease.bind(f"\0nebmalloc-suites-{port}")
+                except OSError:
+                    continue
+                yield port
+                return
+        time.sleep(1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,17 +122,13 @@ class Runner:
         self.seconds = seconds
         self.record = Record(into / "runs.jsonl")
         self.running = set()
-        self.ports = queue.SimpleQueue()
-        for port in PORTS:
-            self.ports.put(port)
 
     def attempt(self, test, library):
         """Runs it once; the output stays beside the record."""
         label = f"{test.name.replace('/', '_')}.{library.level}.{len(self.record.of(test.name, library)) + 1}"
         log, report = self.logs / f"{label}.log", self.logs / f"{label}.report"
         report.unlink(missing_ok=True)
-        port = self.ports.get()
-        with tempfile.TemporaryDirectory(prefix="suite-", ignore_cleanup_errors=True) as work:
+        with borrowed_port() as port, tempfile.TemporaryDirectory(prefix="suite-", ignore_cleanup_errors=True) as work:
             if test.copy:
                 shutil.copytree(test.copy, work, symlinks=True, dirs_exist_ok=True)
             environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": work, "LC_ALL": "C.UTF-8", **test.environment, **library.environment(report, test.preload)}
@@ -126,7 +138,6 @@ class Runner:
                 status = self.wait(subprocess.Popen(command, cwd=test.folder or work, env=environment, stdin=subprocess.DEVNULL, stdout=output,
                                                     stderr=subprocess.STDOUT, start_new_session=True))
             seconds = round(time.monotonic() - begin, 1)
-        self.ports.put(port)
         output = log.read_bytes()
         reported = report.read_bytes() if report.exists() else b""
         if not reported:
