@@ -52,6 +52,11 @@ uint32_t neb_thread_number_id(uint16_t number)
     return atomic_load_explicit(&thread_ids[number], memory_order_relaxed);
 }
 
+void neb_check_child(void)
+{
+    neb_hold.number = 0;
+}
+
 static uint32_t stack_here(void)
 {
     return POLICY_ORIGIN && check_has(CHECK_ORIGIN) ? neb_stack_number(neb_check.stack_depth) : 0;

@@ -104,5 +104,7 @@ bool neb_check_view(void *raw, void **begin, size_t *size);
 
 /* The end of the process: what lies in quarantine and all live blocks' canaries are verified. */
 void neb_check_finish(void);
+/* In the child of a fork: its thread is another, while blocks that were made before keep theirs. */
+void neb_check_child(void);
 
 #endif

@@ -126,6 +126,7 @@ static void child_begin(void)
 {
     neb_locks_reset_all();
     neb_streams_reset();
+    neb_check_child();
     if (POLICY_TRACE)
         neb_recorder_child();
 }
