@@ -76,6 +76,12 @@ def what_the_library_says_is_told_though_the_test_passes():
 
 
 @check
+def what_the_library_says_in_a_program_whose_output_is_lost_is_told():
+    found, _ = verdict('test -z "$NEBMALLOC" || echo nebmalloc: ERROR: hidden >>${NEBMALLOC#report=}')
+    assert found.kind == "same" and found.said == ("nebmalloc: ERROR: hidden",), found
+
+
+@check
 def a_test_without_an_end_is_ended_with_what_it_started():
     found, record = verdict('test -z "$LD_PRELOAD" || { sleep 1000 & sleep 1000; }', repeat=0, seconds=1)
     assert found.kind == "DIFFERS" and record.of("shell", LIBRARY)[0].status == NO_END, found
