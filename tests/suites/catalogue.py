@@ -106,6 +106,6 @@ SUITES = {
     "python": (python_tests, python_checks, 1800),
     "glib": (glib_tests, tap_checks, 900),
     "redis": (redis_tests, redis_checks, 1800),
-    "perl": (perl_tests, tap_checks, 900),
+    "perl": (perl_tests, tap_checks, 1800),
     "stress": (stress_tests, no_checks, 900),
 }
