@@ -122,6 +122,7 @@ class Runner:
         self.seconds = seconds
         self.record = Record(into / "runs.jsonl")
         self.running = set()
+        self.is_stopping = False
 
     def attempt(self, test, library):
         """Runs it once; the output stays beside the record."""
@@ -145,7 +146,8 @@ class Runner:
             report.unlink()
         said = SAID.findall(output + b"\n" + reported) if library.path else []
         run = Run(status, self.count_checks(output.decode(errors="replace")), tuple(sorted({line.decode(errors="replace") for line in said})), seconds)
-        self.record.add(test.name, library, run)
+        if not self.is_stopping:
+            self.record.add(test.name, library, run)
         return run
 
     def wait(self, process):
@@ -162,6 +164,7 @@ class Runner:
 
     def stop(self):
         """Ends what runs now: tests are in sessions of their own, which a signal to this process does not reach."""
+        self.is_stopping = True
         for group in list(self.running):
             end_group(group)
 
