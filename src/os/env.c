@@ -4,6 +4,7 @@
 
 #include "base/fmt.h"
 #include "base/panic.h"
+#include "os/call.h"
 #include "os/vm.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +30,7 @@ const char *neb_env_value(char *const *environment, const char *name)
 void neb_os_write(int descriptor, const char *data, size_t count)
 {
     while (count > 0) {
-        ssize_t written = write(descriptor, data, count);
+        ssize_t written = call_write(descriptor, data, count);
         if (written <= 0 && errno != EINTR)
             return;
         if (written > 0) {
@@ -157,11 +158,11 @@ uint32_t neb_clock_ms(void)
 static uint64_t resident_bytes(void)
 {
     char buffer[128];
-    int descriptor = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    int descriptor = call_open("/proc/self/statm", O_RDONLY | O_CLOEXEC, 0);
     if (descriptor < 0)
         return 0;
-    ssize_t count = read(descriptor, buffer, sizeof buffer - 1);
-    (void)close(descriptor);
+    ssize_t count = call_read(descriptor, buffer, sizeof buffer - 1);
+    (void)call_close(descriptor);
     if (count <= 0)
         return 0;
     buffer[count] = '\0';

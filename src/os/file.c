@@ -3,6 +3,7 @@
 #include "os/file.h"
 
 #include "base/fmt.h"
+#include "os/call.h"
 #include "os/env.h"
 #include "os/vm.h"
 #include <errno.h>
@@ -39,7 +40,7 @@ static int descriptor_raise(int descriptor)
 {
     int high = neb_os_keep_descriptor(descriptor);
     if (high != descriptor)
-        (void)close(descriptor);
+        (void)call_close(descriptor);
     return high;
 }
 
@@ -50,7 +51,7 @@ int neb_file_create(struct os_file *file, const char *path)
     int error = path_make_absolute(file->path, path);
     if (error != 0)
         return error;
-    int descriptor = open(file->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int descriptor = call_open(file->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (descriptor < 0)
         return errno;
     file->descriptor = descriptor_raise(descriptor);
@@ -66,11 +67,11 @@ static bool descriptor_ensure(struct os_file *file)
 {
     if (file->descriptor >= 0 && is_same_file(file, file->descriptor))
         return true;
-    int descriptor = open(file->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    int descriptor = call_open(file->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
     if (descriptor < 0)
         return false;
     if (!is_same_file(file, descriptor)) {
-        (void)close(descriptor);
+        (void)call_close(descriptor);
         return false;
     }
     file->descriptor = descriptor_raise(descriptor);
@@ -82,7 +83,7 @@ static int zeros_write(int descriptor, uint64_t offset, size_t bytes)
     static const char zeros[4096];
     while (bytes > 0) {
         size_t part = bytes < sizeof zeros ? bytes : sizeof zeros;
-        ssize_t written = pwrite(descriptor, zeros, part, (off_t)offset);
+        ssize_t written = call_pwrite(descriptor, zeros, part, (off_t)offset);
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0)
@@ -102,7 +103,7 @@ int neb_file_reserve(struct os_file *file, uint64_t offset, size_t bytes)
         return EFBIG;
     int result;
     do
-        result = fallocate(file->descriptor, 0, (off_t)offset, (off_t)bytes) == 0 ? 0 : errno;
+        result = call_fallocate(file->descriptor, 0, (off_t)offset, (off_t)bytes) == 0 ? 0 : errno;
     while (result == EINTR);
     if (result == EOPNOTSUPP || result == ENOSYS || result == EPERM || result == EINVAL)
         return zeros_write(file->descriptor, offset, bytes);
@@ -130,12 +131,12 @@ static int copy_bytes(int from, int to, uint64_t bytes)
     off_t at = 0;
     while ((uint64_t)at < bytes) {
         size_t part = bytes - (uint64_t)at < sizeof buffer ? (size_t)(bytes - (uint64_t)at) : sizeof buffer;
-        ssize_t count = pread(from, buffer, part, at);
+        ssize_t count = call_pread(from, buffer, part, at);
         if (count < 0 && errno == EINTR)
             continue;
         if (count <= 0)
             return count < 0 ? errno : EIO;
-        ssize_t written = pwrite(to, buffer, (size_t)count, at);
+        ssize_t written = call_pwrite(to, buffer, (size_t)count, at);
         if (written != count)
             return written < 0 ? errno : ENOSPC;
         at += count;
@@ -153,35 +154,35 @@ int neb_file_copy(struct os_file *file, uint64_t bytes, const char *path, uint64
         return EBADF;
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && bytes > limit.rlim_cur)
         return EFBIG;
-    int to = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int to = call_open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (to < 0)
         return errno;
     int error = copy_bytes(file->descriptor, to, bytes);
-    if (error == 0 && pwrite(to, &word, sizeof word, (off_t)word_at) != sizeof word)
+    if (error == 0 && call_pwrite(to, &word, sizeof word, (off_t)word_at) != sizeof word)
         error = errno;
     if (error != 0)
         (void)unlink(path); /* no half-written files */
-    (void)close(to);
+    (void)call_close(to);
     return error;
 }
 
 void neb_file_close(struct os_file *file)
 {
     if (file->descriptor >= 0 && is_same_file(file, file->descriptor))
-        (void)close(file->descriptor);
+        (void)call_close(file->descriptor);
     file->descriptor = -1;
 }
 
 ptrdiff_t neb_file_peek(const char *path, void *into, size_t bytes)
 {
     struct stat status;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    int descriptor = call_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0);
     if (descriptor < 0)
         return -1;
     ssize_t count = -1;
     if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode))
-        count = pread(descriptor, into, bytes, 0);
-    (void)close(descriptor);
+        count = call_pread(descriptor, into, bytes, 0);
+    (void)call_close(descriptor);
     return count;
 }
 
@@ -202,13 +203,13 @@ ptrdiff_t neb_file_take_request(const char *folder, const char *path, char *into
     struct stat status;
     if (!folder_is_ours(folder))
         return -1;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    int descriptor = call_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0);
     if (descriptor < 0)
         return -1;
     ssize_t count = -1;
     if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid())
-        count = pread(descriptor, into, bytes - 1, 0);
-    (void)close(descriptor);
+        count = call_pread(descriptor, into, bytes - 1, 0);
+    (void)call_close(descriptor);
     (void)unlink(path);
     if (count >= 0)
         into[count] = '\0';

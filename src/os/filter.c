@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include "os/filter.h"
 
+#include "os/call.h"
 #include "os/process.h"
 #include "os/signal.h"
 #include <fcntl.h>
@@ -32,7 +33,7 @@ static _Noreturn void program_run(char *program, char *argument, int in, int out
     char language[] = "LC_ALL=C";
     char *const environment[] = {language, NULL}, *const arguments[] = {program, argument, NULL};
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    int nowhere = open("/dev/null", O_WRONLY);
+    int nowhere = call_open("/dev/null", O_WRONLY, 0);
     in = fcntl(in, F_DUPFD_CLOEXEC, 3);
     out = fcntl(out, F_DUPFD_CLOEXEC, 3);
     if (in >= 0 && out >= 0 && dup2(in, 0) == 0 && dup2(out, 1) == 1 &&
@@ -49,12 +50,12 @@ static _Noreturn void guardian_run(char *program, char *argument, const int ends
     memset(&by_default, 0, sizeof by_default);
     by_default.sa_handler = SIG_DFL;
     (void)neb_os_sigaction(SIGCHLD, &by_default, NULL); /* ignored, it would keep no status */
-    (void)close(ends[1]);
+    (void)call_close(ends[1]);
     pid_t child = neb_os_bare_fork(SIGCHLD);
     if (child == 0)
         program_run(program, argument, ends[0], out);
-    (void)close(ends[0]);
-    if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
+    (void)call_close(ends[0]);
+    if (child < 0 || call_waitpid(child, &status, 0) != child || !WIFEXITED(status))
         _exit(NOT_RUN);
     _exit(WEXITSTATUS(status));
 }
@@ -71,11 +72,11 @@ bool neb_os_filter_begin(struct os_filter *filter, char *program, char *argument
     if (filter->child == 0)
         guardian_run(program, argument, ends, out);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)close(ends[0]);
+    (void)call_close(ends[0]);
     filter->into = ends[1];
     if (filter->child > 0 && fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0)
         return true;
-    (void)close(ends[1]);
+    (void)call_close(ends[1]);
     return false;
 }
 
@@ -83,14 +84,14 @@ bool neb_os_filter_end(const struct os_filter *filter, unsigned wait_ms)
 {
     const struct timespec step = {0, STEP_NS};
     int status = 0;
-    (void)close(filter->into);
+    (void)call_close(filter->into);
     for (unsigned waited = 0; waited < wait_ms; waited++) {
-        pid_t ended = waitpid(filter->child, &status, __WALL | WNOHANG);
+        pid_t ended = call_waitpid(filter->child, &status, __WALL | WNOHANG);
         if (ended != 0)
             return ended == filter->child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-        (void)nanosleep(&step, NULL);
+        (void)call_nanosleep(&step, NULL);
     }
     (void)kill(filter->child, SIGKILL);
-    (void)waitpid(filter->child, &status, __WALL);
+    (void)call_waitpid(filter->child, &status, __WALL);
     return false;
 }

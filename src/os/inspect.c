@@ -3,6 +3,7 @@
 #include "os/inspect.h"
 
 #include "base/fmt.h"
+#include "os/call.h"
 #include "os/env.h"
 #include "os/maps.h"
 #include <errno.h>
@@ -18,14 +19,14 @@
 
 ptrdiff_t neb_os_read_file(const char *path, char *to, size_t count)
 {
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    int descriptor = call_open(path, O_RDONLY | O_CLOEXEC, 0);
     if (descriptor < 0)
         return -1;
     size_t done = 0;
     ssize_t got;
-    while (done < count && ((got = read(descriptor, to + done, count - done)) > 0 || (got < 0 && errno == EINTR)))
+    while (done < count && ((got = call_read(descriptor, to + done, count - done)) > 0 || (got < 0 && errno == EINTR)))
         done += got > 0 ? (size_t)got : 0;
-    (void)close(descriptor);
+    (void)call_close(descriptor);
     return (ptrdiff_t)done;
 }
 
@@ -62,7 +63,7 @@ void neb_os_task_name(uint32_t id, char *name, size_t capacity)
 /* Where the system call is refused, the clock and an address are better than nothing. */
 void neb_os_random(void *to, size_t bytes)
 {
-    if (getrandom(to, bytes, GRND_NONBLOCK) == (ssize_t)bytes)
+    if (call_getrandom(to, bytes, GRND_NONBLOCK) == (ssize_t)bytes)
         return;
     struct timespec now = {0, 0};
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
@@ -105,12 +106,12 @@ bool neb_os_image_of(uintptr_t address, struct os_image *image)
 
 int neb_os_open_append(const char *path)
 {
-    int descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+    int descriptor = call_open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
     if (descriptor < 0)
         return -1;
     int kept = neb_os_keep_descriptor(descriptor);
     if (kept != descriptor)
-        (void)close(descriptor);
+        (void)call_close(descriptor);
     return kept;
 }
 
@@ -119,7 +120,7 @@ static bool becomes_writable(int descriptor)
 {
     enum { PATIENCE_MS = 2000 };
     struct pollfd wanted = {descriptor, POLLOUT, 0};
-    return poll(&wanted, 1, PATIENCE_MS) == 1 && (wanted.revents & POLLOUT) != 0;
+    return call_poll(&wanted, 1, PATIENCE_MS) == 1 && (wanted.revents & POLLOUT) != 0;
 }
 
 /* A pipe without reader raises SIGPIPE in the thread that writes: it is blocked, and taken away if it was not pending. */
@@ -134,7 +135,7 @@ bool neb_os_write_all(int descriptor, const char *data, size_t count)
     (void)pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
     bool is_whole = true;
     while (count > 0 && is_whole) {
-        ssize_t written = write(descriptor, data, count);
+        ssize_t written = call_write(descriptor, data, count);
         if (written > 0) {
             data += written;
             count -= (size_t)written;
@@ -144,7 +145,7 @@ bool neb_os_write_all(int descriptor, const char *data, size_t count)
     }
     if (!is_whole && !was_pending) {
         struct timespec none = {0, 0};
-        while (sigtimedwait(&pipe_only, NULL, &none) < 0 && errno == EINTR) {
+        while (call_sigtimedwait(&pipe_only, NULL, &none) < 0 && errno == EINTR) {
         }
     }
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);

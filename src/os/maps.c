@@ -3,6 +3,7 @@
 #include "os/maps.h"
 
 #include "base/fmt.h"
+#include "os/call.h"
 #include "os/vm.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -44,10 +45,10 @@ bool neb_os_maps_walk(bool (*visit)(void *argument, const struct os_map_entry *e
     size_t length = 0;
     ssize_t count;
     bool goes_on = true;
-    int descriptor = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    int descriptor = call_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
     if (descriptor < 0)
         return true;
-    while (goes_on && (count = read(descriptor, input, sizeof input)) > 0)
+    while (goes_on && (count = call_read(descriptor, input, sizeof input)) > 0)
         for (ssize_t i = 0; i < count && goes_on; i++) {
             if (input[i] != '\n') {
                 if (length + 1 < sizeof line)
@@ -59,7 +60,7 @@ bool neb_os_maps_walk(bool (*visit)(void *argument, const struct os_map_entry *e
             struct os_map_entry entry = entry_of(line);
             goes_on = visit(argument, &entry);
         }
-    (void)close(descriptor);
+    (void)call_close(descriptor);
     return goes_on;
 }
 
@@ -90,7 +91,7 @@ bool neb_os_mapping_of(uintptr_t address, struct os_mapping *mapping)
 
 static int page_list_open(void)
 {
-    return open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    return call_open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
 }
 
 void neb_os_memory_prepare(struct os_memory *memory)
@@ -100,7 +101,7 @@ void neb_os_memory_prepare(struct os_memory *memory)
 
 bool neb_os_memory_open(struct os_memory *memory)
 {
-    memory->contents = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    memory->contents = call_open("/proc/self/mem", O_RDONLY | O_CLOEXEC, 0);
     memory->pages = page_list_open();
     return memory->contents >= 0;
 }
@@ -108,7 +109,7 @@ bool neb_os_memory_open(struct os_memory *memory)
 static void descriptor_close(int descriptor)
 {
     if (descriptor >= 0)
-        (void)close(descriptor);
+        (void)call_close(descriptor);
 }
 
 void neb_os_memory_close(const struct os_memory *memory)
@@ -122,7 +123,7 @@ static size_t read_at(int descriptor, void *to, size_t bytes, uintptr_t offset)
 {
     ssize_t count;
     do
-        count = pread(descriptor, to, bytes, (off_t)offset);
+        count = call_pread(descriptor, to, bytes, (off_t)offset);
     while (count < 0 && errno == EINTR);
     return count < 0 ? 0 : (size_t)count;
 }

@@ -3,6 +3,7 @@
 #include "os/process.h"
 
 #include "base/ptr.h"
+#include "os/call.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -52,12 +53,12 @@ size_t neb_os_arguments(char *into, size_t bytes)
 {
     size_t length = 0;
     ssize_t count;
-    int descriptor = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    int descriptor = call_open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC, 0);
     if (descriptor < 0)
         return 0;
-    while (length < bytes && (count = read(descriptor, into + length, bytes - length)) > 0)
+    while (length < bytes && (count = call_read(descriptor, into + length, bytes - length)) > 0)
         length += (size_t)count;
-    (void)close(descriptor);
+    (void)call_close(descriptor);
     if (length == bytes) /* cut off */
         into[bytes - 1] = '\0';
     return length;

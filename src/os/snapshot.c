@@ -8,6 +8,7 @@
 #include "base/attr.h"
 #include "base/fmt.h"
 #include "base/ptr.h"
+#include "os/call.h"
 #include "os/env.h"
 #include "os/inspect.h"
 #include "os/process.h"
@@ -32,7 +33,7 @@ static _Atomic bool is_over;
 static void nap(void)
 {
     const struct timespec step = {0, STEP_NS};
-    (void)nanosleep(&step, NULL);
+    (void)call_nanosleep(&step, NULL);
 }
 
 /* In each other thread. Late ones, whose signal was blocked, find that it is over. */
@@ -99,7 +100,7 @@ static size_t ask_all(int number)
     _Alignas(8) char entries[4096];
     size_t asked = 0;
     long count;
-    int folder = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int folder = call_open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     while (folder >= 0 && (count = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0) {
         for (const char *at = entries; at < entries + count;) {
             uint16_t length;
@@ -113,7 +114,7 @@ static size_t ask_all(int number)
         }
     }
     if (folder >= 0)
-        (void)close(folder);
+        (void)call_close(folder);
     return asked;
 }
 
@@ -149,7 +150,7 @@ static int answer_of(int child)
     int status = 0;
     pid_t ended;
     do
-        ended = waitpid(child, &status, __WALL);
+        ended = call_waitpid(child, &status, __WALL);
     while (ended < 0 && errno == EINTR);
     return ended == child && WIFEXITED(status) ? WEXITSTATUS(status) : SNAPSHOT_DIED;
 }

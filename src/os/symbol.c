@@ -3,6 +3,7 @@
 #include "os/symbol.h"
 
 #include "base/ptr.h"
+#include "os/call.h"
 #include <elf.h>
 #include <fcntl.h>
 #include <string.h>
@@ -31,12 +32,12 @@ static void *part(const struct image *image, uint64_t offset, uint64_t bytes)
 static bool image_map(const char *path, struct image *image)
 {
     struct stat status;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    int descriptor = call_open(path, O_RDONLY | O_CLOEXEC, 0);
     if (descriptor < 0)
         return false;
     bool good = fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > (off_t)sizeof(ELF(Ehdr));
     void *data = good ? mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0) : MAP_FAILED;
-    (void)close(descriptor);
+    (void)call_close(descriptor);
     if (data == MAP_FAILED)
         return false;
     *image = (struct image){data, (size_t)status.st_size};

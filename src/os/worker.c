@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "os/worker.h"
 
+#include "os/call.h"
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <signal.h>
@@ -44,7 +45,7 @@ bool neb_worker_start(void (*body)(void))
 void neb_os_sleep_ms(uint32_t ms)
 {
     struct timespec left = {ms / 1000, (long)(ms % 1000) * 1000000};
-    (void)nanosleep(&left, NULL);
+    (void)call_nanosleep(&left, NULL);
 }
 
 bool neb_os_barrier_all_init(void)

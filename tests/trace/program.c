@@ -278,6 +278,36 @@ static void forks(void)
     free(before);
 }
 
+/* Threads that were asked to end, and allocate until there is a cancellation point: none in malloc, though the file grows
+ * meanwhile. Every other one is asked when it has begun. */
+static void *asked_to_end(void *argument)
+{
+    pthread_barrier_wait(argument);
+    for (unsigned i = 0; i < 50000; i++)
+        use(site_b(1, 16 + i % 64));
+    return NULL;
+}
+
+static void cancelled(void)
+{
+    for (unsigned round = 0; round < 6; round++) {
+        pthread_barrier_t begun;
+        pthread_t thread;
+        void *answer = NULL;
+        pthread_barrier_init(&begun, NULL, 2);
+        if (pthread_create(&thread, NULL, asked_to_end, &begun) != 0)
+            exit(1);
+        if (round % 2 == 0)
+            pthread_cancel(thread);
+        pthread_barrier_wait(&begun);
+        if (round % 2 == 1)
+            pthread_cancel(thread);
+        pthread_join(thread, &answer);
+        if (answer != NULL)
+            exit(1);
+    }
+}
+
 /* Says now and then how many allocations there were, until it is killed. */
 static void endless(void)
 {
@@ -333,6 +363,8 @@ int main(int argc, char **argv)
         coroutines();
     else if (strcmp(deed, "forks") == 0)
         forks();
+    else if (strcmp(deed, "cancelled") == 0)
+        cancelled();
     else if (strcmp(deed, "endless") == 0)
         endless();
     else if (strcmp(deed, "daemon") == 0)
