@@ -27,8 +27,23 @@ struct check_options neb_check = {.fill_alloc = FILL_NOTHING, .fill_free = FILL_
 
 /* ---- threads ------------------------------------------------------------------------------------------------------------ */
 
-static _Atomic uint32_t thread_ids[THREADS_MAX];
+static _Atomic(_Atomic uint32_t *) thread_ids; /* THREADS_MAX of them, mapped when the first one is asked for */
 static _Atomic uint32_t threads_made = 1;
+
+/* NULL: no memory. */
+static _Atomic uint32_t *thread_id_of(uint32_t number)
+{
+    _Atomic uint32_t *ids = atomic_load_explicit(&thread_ids, memory_order_acquire), *mine;
+    size_t bytes = size_align_up(THREADS_MAX * sizeof *ids, neb_vm_page_size());
+    if (NEB_LIKELY(ids != NULL))
+        return ids + number;
+    if ((mine = neb_vm_map(bytes)) == NULL)
+        return NULL;
+    if (atomic_compare_exchange_strong_explicit(&thread_ids, &ids, mine, memory_order_acq_rel, memory_order_acquire))
+        return mine + number;
+    (void)neb_vm_unmap(mine, bytes);
+    return ids + number;
+}
 
 uint16_t neb_thread_number(void)
 {
@@ -43,13 +58,16 @@ uint16_t neb_thread_number(void)
     own->number = (uint16_t)number;
     if (neb_check.watches_threads)
         (void)neb_thread_watch();
-    atomic_store_explicit(&thread_ids[number], neb_os_thread_id(), memory_order_relaxed);
+    _Atomic uint32_t *id = thread_id_of(number);
+    if (id != NULL)
+        atomic_store_explicit(id, neb_os_thread_id(), memory_order_relaxed);
     return own->number;
 }
 
 uint32_t neb_thread_number_id(uint16_t number)
 {
-    return atomic_load_explicit(&thread_ids[number], memory_order_relaxed);
+    const _Atomic uint32_t *id = thread_id_of(number);
+    return id == NULL ? 0 : atomic_load_explicit(id, memory_order_relaxed);
 }
 
 void neb_check_child(void)

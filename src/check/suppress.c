@@ -1,18 +1,19 @@
 /* suppress.c - see suppress.h. */
 #include "check/suppress.h"
 
+#include "base/ptr.h"
 #include "os/inspect.h"
 #include "os/symbol.h"
+#include "os/vm.h"
 #include <stddef.h>
 #include <string.h>
 
 enum { FILE_BYTES_MAX = 65536, RULES_MAX = 512 };
 
 struct rule {
-    const char *kind, *pattern; /* strings in file_text */
+    const char *kind, *pattern; /* strings in the file's text, which stays */
 };
 
-static char file_text[FILE_BYTES_MAX + 1];
 static struct rule rules[RULES_MAX];
 static int rule_count;
 
@@ -34,11 +35,11 @@ static bool line_parse(char *line)
 
 bool neb_suppress_load(const char *file)
 {
-    ptrdiff_t count = neb_os_read_file(file, file_text, FILE_BYTES_MAX);
+    char *text = neb_vm_map(size_align_up(FILE_BYTES_MAX + 1, neb_vm_page_size()));
+    ptrdiff_t count = text == NULL ? -1 : neb_os_read_file(file, text, FILE_BYTES_MAX);
     if (count < 0)
         return false;
-    file_text[count] = '\0';
-    for (char *line = file_text; line != NULL;) {
+    for (char *line = text; line != NULL;) {
         char *end = strchr(line, '\n');
         if (end != NULL)
             *end++ = '\0';

@@ -146,17 +146,17 @@ static bool part_add(void)
     struct chunk *chunk = parted;
     uint64_t part = 0;
     if (chunk != NULL && chunk->uncommitted != 0)
-        part = bits_range(bits_lowest(chunk->uncommitted), CHUNK_PART_GRANULES);
+        part = bits_range(bits_lowest(chunk->uncommitted), bits_lowest(chunk->uncommitted)); /* as much again */
     if (part != 0)
         chunk->uncommitted &= ~part; /* mine: nobody else commits it */
     neb_lock_give(&neb_locks[LOCK_CHUNK]);
     if (part == 0)
         return false;
     bool committed = neb_vm_commit(chunk->base + ((size_t)bits_lowest(part) << GRANULE_SHIFT),
-                                   (size_t)CHUNK_PART_GRANULES << GRANULE_SHIFT);
+                                   (size_t)bits_count(part) << GRANULE_SHIFT);
     neb_lock_take(&neb_locks[LOCK_CHUNK]);
     if (committed) {
-        counts.granules_uncommitted -= CHUNK_PART_GRANULES;
+        counts.granules_uncommitted -= bits_count(part);
         chunk_set(chunk, chunk->free | part, chunk->clean | part);
     } else {
         chunk->uncommitted |= part;

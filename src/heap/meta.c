@@ -22,7 +22,8 @@ static struct free_array *free_arrays[ORDER_MAX + 1];
 static bool region_renew(size_t bytes)
 {
     size_t page = neb_vm_page_size();
-    size_t size = bytes > META_REGION_BYTES ? size_align_up(bytes, page) : META_REGION_BYTES;
+    size_t usual = region == NULL ? META_REGION_BYTES_FIRST : META_REGION_BYTES;
+    size_t size = bytes > usual ? size_align_up(bytes, page) : usual;
     unsigned char *base = neb_vm_map(size + 2 * page);
     if (base == NULL)
         return false;

@@ -1,12 +1,20 @@
 /* commit.c - what the library commits at the start of a program: at most 1 MB more than without it, in the kernel's
- * account; and a program starts under a limit of 64 MiB of address space, with threads.
+ * strictest account; and a program starts under a limit of 64 MiB of address space, with threads.
  *
- * The account is the sum of the mappings that smaps marks "ac". The program runs itself once without the library.
+ * The account is the sum of all private mappings that can be written, which is what counts where overcommitting is
+ * forbidden. The program runs itself once without the library.
  */
 #include "claim.h"
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+
+static bool has_flag(const char *line, const char *flag)
+{
+    const char *end = strchr(line, '\n'), *found = strstr(line, flag);
+
+    return found != NULL && end != NULL && found < end;
+}
 
 /* KiB; reads with a buffer of its own, so that nothing is allocated. */
 static long accounted_kib(void)
@@ -25,12 +33,8 @@ static long accounted_kib(void)
     for (char *line = text; line != NULL && *line != '\0'; line = strchr(line, '\n'), line = line == NULL ? NULL : line + 1) {
         if (strncmp(line, "Size:", 5) == 0)
             size = strtol(line + 5, NULL, 10);
-        if (strncmp(line, "VmFlags:", 8) == 0) {
-            const char *end = strchr(line, '\n'), *found = strstr(line, " ac");
-
-            if (found != NULL && end != NULL && found < end)
-                sum += size;
-        }
+        if (strncmp(line, "VmFlags:", 8) == 0 && has_flag(line, " wr") && !has_flag(line, " sh"))
+            sum += size;
     }
     return sum;
 }

@@ -67,8 +67,8 @@ START_TEST(a_region_has_an_inaccessible_page_on_each_side)
     size_t page = neb_vm_page_size();
     unsigned char *first = neb_meta_take(16, page);
     ck_assert(!can_be_read(first - 1));
-    ck_assert(!can_be_read(first + META_REGION_BYTES));
-    ck_assert(can_be_read(first) && can_be_read(first + META_REGION_BYTES - 1));
+    ck_assert(!can_be_read(first + META_REGION_BYTES_FIRST));
+    ck_assert(can_be_read(first) && can_be_read(first + META_REGION_BYTES_FIRST - 1));
 }
 END_TEST
 
