@@ -71,6 +71,7 @@ NEB_EXPORT int mallopt(int parameter, int value)
 
 NEB_EXPORT void malloc_stats(void)
 {
+    neb_stats_print_glibc(2);
     neb_stats_print(2);
 }
 

@@ -96,11 +96,9 @@ NEB_EXPORT int posix_memalign(void **result, size_t alignment, size_t size)
         return EINVAL;
     if (ALLOC_IS_TRACED(size))
         return neb_traced_posix_memalign(result, alignment, size);
-    int saved = errno;
     void *block = neb_memalign(alignment, size);
-    errno = saved;
     if (block == NULL)
-        return ENOMEM;
+        return ENOMEM; /* which errno is too, as with glibc */
     *result = block;
     return 0;
 }

@@ -561,6 +561,15 @@ void neb_verify(void)
     neb_check_finish();
 }
 
+void neb_verify_freed(void)
+{
+    if (POLICY_FREE_EXACT || check_is_on() || neb_tls.state != THREAD_HAS_HEAP)
+        return;
+    struct heap *heap = neb_heap_enter();
+    neb_heap_flush(heap);
+    neb_heap_leave(heap);
+}
+
 size_t neb_trim(void)
 {
     int saved = errno;

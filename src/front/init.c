@@ -173,4 +173,5 @@ void neb_exit(void)
     if (POLICY_TRACE)
         neb_recorder_exit();
     leaks_look();
+    neb_verify_freed();
 }

@@ -239,3 +239,28 @@ void neb_stats_print(int descriptor)
     for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++)
         print_class(&report, &last, class_index);
 }
+
+static void say_glibc(struct report *report, const char *label, uint64_t value)
+{
+    neb_text_string(&report->text, label);
+    neb_text_decimal_padded(&report->text, value, 10);
+    line_end(report);
+}
+
+void neb_stats_print_glibc(int descriptor)
+{
+    struct report report = {.descriptor = descriptor};
+    report.text = neb_text_in(report.buffer, sizeof report.buffer);
+    neb_stats_take(&last);
+    uint64_t mapped = last.mapped_bytes - last.large.kept_bytes;
+    neb_text_string(&report.text, "Arena 0:");
+    line_end(&report);
+    say_glibc(&report, "system bytes     = ", mapped - last.large.huge_bytes);
+    say_glibc(&report, "in use bytes     = ", last.live_bytes - last.large.huge_bytes);
+    neb_text_string(&report.text, "Total (incl. mmap):");
+    line_end(&report);
+    say_glibc(&report, "system bytes     = ", mapped);
+    say_glibc(&report, "in use bytes     = ", last.live_bytes);
+    say_glibc(&report, "max mmap regions = ", last.large.huge_blocks_peak);
+    say_glibc(&report, "max mmap bytes   = ", last.large.huge_bytes_peak);
+}

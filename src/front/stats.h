@@ -39,5 +39,7 @@ void neb_stats_take(struct stats *stats);
 /* The readable report, to a descriptor. Safe in a signal handler that did not interrupt the allocator itself; no
  * heap, no stdio. */
 void neb_stats_print(int descriptor);
+/* The lines that glibc's malloc_stats writes, for those who read them: all heaps are one arena, mmap means huge blocks. */
+void neb_stats_print_glibc(int descriptor);
 
 #endif

@@ -80,11 +80,9 @@ NEB_NOINLINE void *neb_traced_memalign(size_t alignment, size_t size)
 NEB_NOINLINE int neb_traced_posix_memalign(void **result, size_t alignment, size_t size)
 {
     struct record_call call = {size, alignment, PLACE_OF_CALLER()};
-    int saved = errno;
     void *block = guarded(size, alignment);
     if (NEB_LIKELY(block == NULL))
         block = is_unrecorded(size) ? neb_memalign(alignment, size) : recorded(neb_memalign(alignment, size), &call);
-    errno = saved;
     if (block == NULL)
         return ENOMEM;
     *result = block;

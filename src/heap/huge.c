@@ -196,11 +196,21 @@ static size_t mapping_alignment(size_t bytes, size_t alignment)
     return alignment > least ? alignment : least;
 }
 
+static void count_use(size_t blocks_more, size_t bytes_more)
+{
+    counts.huge_blocks += blocks_more;
+    counts.huge_bytes += bytes_more;
+    if (counts.huge_blocks > counts.huge_blocks_peak)
+        counts.huge_blocks_peak = counts.huge_blocks;
+    if (counts.huge_bytes > counts.huge_bytes_peak)
+        counts.huge_bytes_peak = counts.huge_bytes;
+}
+
 static void slot_set(struct huge *slot, unsigned char *base, size_t bytes)
 {
     neb_lock_take(&neb_locks[LOCK_HUGE]);
     if (slot->in_use)
-        counts.huge_bytes += bytes - slot->bytes;
+        count_use(0, bytes - slot->bytes);
     counts.resized++;
     counts.moved += base != slot->base;
     slot->base = base;
@@ -276,8 +286,7 @@ static void publish(struct huge *slot)
     atomic_store_explicit(&slot->record.state, RECORD_NONE, memory_order_relaxed); /* P1 orders it */
     neb_lock_take(&neb_locks[LOCK_HUGE]);
     slot->in_use = true;
-    counts.huge_blocks++;
-    counts.huge_bytes += slot->bytes;
+    count_use(1, slot->bytes);
     counts.huge_allocs++;
     neb_lock_give(&neb_locks[LOCK_HUGE]);
     neb_page_map_fill(slot->base, 1, ENTRY_HUGE | slot->number);

@@ -35,6 +35,7 @@ bool neb_huge_around(const void *p, const void **base, size_t *bytes);
 
 struct large_counts {
     size_t large_blocks, large_bytes, huge_blocks, huge_bytes, kept_bytes; /* now */
+    size_t huge_blocks_peak, huge_bytes_peak;                              /* the most at one time */
     uint64_t large_allocs, huge_allocs, kept_hits, resized, moved;         /* since the start */
 };
 struct large_counts neb_large_counts(void);

@@ -107,6 +107,13 @@ size_t neb_heap_trim(struct heap *heap)
     return given;
 }
 
+void neb_heap_flush(struct heap *heap)
+{
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++)
+        if (heap->pool[class_index].magazine != NULL)
+            neb_pool_flush_all(heap, class_index);
+}
+
 static bool outbox_is_empty(const struct heap *heap)
 {
     for (unsigned slot = 0; slot < OUTBOX_SLOTS; slot++)

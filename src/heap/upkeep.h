@@ -3,6 +3,7 @@
  *   tick    every TICK_CALLS slow calls: batches are sent and applied, chunks decay; every decay_ms the pools that were
  *           not used since are emptied, and the free pages of their slabs purged
  *   trim    all of that at once
+ *   flush   every magazine is emptied, by which each freed block is looked at
  *   end     nothing stays stuck in the heap
  *
  * Ownership  the heap's thread (or who holds the shared heap's lock); the decay time: any thread
@@ -15,6 +16,7 @@
 void neb_heap_tick(struct heap *heap);
 void neb_heap_set_decay(uint32_t decay_ms);
 uint32_t neb_heap_decay(void);
+void neb_heap_flush(struct heap *heap);
 /* Gives back all that this heap and the ownerless slabs can spare; bytes. */
 size_t neb_heap_trim(struct heap *heap);
 /* The end of the heap's thread. */
