@@ -13,6 +13,8 @@
 #else
 #define NEB_TAIL /* gcc makes one of a call in this place when it optimises */
 #endif
+/* The compiler forgets what it knows of x's value: what follows is neither merged with what came before nor kept in another register. */
+#define NEB_OPAQUE(x) __asm__("" : "+r"(x))
 #define NEB_ALIGNED(n) __attribute__((aligned(n)))
 
 #endif

@@ -4,7 +4,7 @@
  *                   magazine not empty -> pop                  otherwise refill, out of line
  *   neb_free(p):    entry = window[(top - p) / 64 KiB]         one look-up gives both owner and size class
  *                   offset = entry XOR my heap's tag           a small number only if the slab is mine
- *                   magazine not full -> push                  otherwise: null, foreign, another's, large, full
+ *                   magazine not full -> push                  otherwise: null, foreign, another's, large, full, freed last
  *
  * Units      bytes. Blocks are aligned to 16, or as asked for.
  * Threads    any
@@ -20,13 +20,26 @@ void *neb_malloc_slow(size_t size);
 void *neb_malloc_medium(size_t size);
 void neb_free_slow(void *p);
 
+/* The newest entry; NULL: the magazine is empty. */
+NEB_INLINE void *bin_newest(const struct bin *bin)
+{
+    return *bin->top;
+}
+
+/* Takes the newest entry, which is block. The top is moved where it is, and the block stays in the register of the answer: gcc does
+ * neither by itself, which costs the fast path two instructions. */
+NEB_INLINE void *bin_take(struct bin *bin, void *block)
+{
+    NEB_OPAQUE(bin);
+    NEB_OPAQUE(block);
+    bin->top--;
+    return block;
+}
+
 NEB_INLINE void *bin_pop(struct bin *bin)
 {
-    void **top = bin->top;
-    void *block = *top;
-    if (NEB_LIKELY(block != NULL))
-        bin->top = top - 1;
-    return block;
+    void *block = bin_newest(bin);
+    return NEB_LIKELY(block != NULL) ? bin_take(bin, block) : NULL;
 }
 
 NEB_INLINE void *neb_malloc(size_t size)
@@ -36,10 +49,12 @@ NEB_INLINE void *neb_malloc(size_t size)
     if (NEB_UNLIKELY(size > FAST_MAX))
         return neb_malloc_medium(size);
     struct bin *bin = heap_current()->bin_by_step[(size + 15) >> STEP_SHIFT];
-    void *block = bin_pop(bin);
-    return NEB_LIKELY(block != NULL) ? block : neb_malloc_slow(size);
+    void *block = bin_newest(bin);
+    return NEB_LIKELY(block != NULL) ? bin_take(bin, block) : neb_malloc_slow(size);
 }
 
+/* What cannot be pushed is for the slow path: also a block that is the newest entry already, for it was freed twice. The bin is
+ * addressed by base and offset each time, which costs nothing. */
 NEB_INLINE void neb_free(void *p)
 {
     struct heap *heap = heap_current();
@@ -48,14 +63,15 @@ NEB_INLINE void neb_free(void *p)
         neb_free_slow(p);
         return;
     }
-    struct bin *bin = heap_bin_at(heap, offset);
-    void **top = bin->top;
-    if (NEB_UNLIKELY(top == bin->limit)) {
+    void **top = heap_bin_at(heap, offset)->top;
+    NEB_OPAQUE(offset);
+    if (NEB_UNLIKELY(top == heap_bin_at(heap, offset)->limit || *top == p)) {
         neb_free_slow(p);
         return;
     }
     top[1] = p;
-    bin->top = top + 1;
+    NEB_OPAQUE(offset);
+    heap_bin_at(heap, offset)->top++;
 }
 
 void *neb_calloc(size_t count, size_t size);

@@ -218,6 +218,8 @@ void neb_pool_give(struct heap *heap, void *p, const char *call)
     }
     answer_check(neb_slab_look(slab, p), p, call);
     struct bin *bin = &heap->bin[class_index];
+    if (NEB_UNLIKELY(*bin->top == p))
+        neb_fault_double_free(call, p);
     if (bin->top == bin->limit && !pool_make_room(heap, class_index)) {
         blocks_give_fully(heap, &p, 1, call);
         return;
