@@ -197,8 +197,8 @@ NEB_NOINLINE void *neb_malloc_medium(size_t size)
     if (NEB_UNLIKELY(size > SMALL_MAX))
         return neb_malloc_slow(size);
     struct bin *bin = heap_bin_at(heap_current(), neb_bin_offset[(size + 15) >> STEP_SHIFT]);
-    void *block = bin_pop(bin);
-    return NEB_LIKELY(block != NULL) ? block : neb_malloc_slow(size);
+    void *block = bin_newest(bin);
+    return NEB_LIKELY(block != NULL) ? bin_take(bin, block) : neb_malloc_slow(size);
 }
 
 void *neb_memalign(size_t alignment, size_t size)
@@ -277,6 +277,11 @@ static bool is_in_magazine(const struct heap *heap, unsigned class_index, const 
     return false;
 }
 
+static bool is_mine(const struct heap *heap, uint32_t entry)
+{
+    return (entry ^ heap->tag) <= ENTRY_OFFSET_MASK;
+}
+
 /* The size of a block that the program goes on using. It is free in spite of that when its slab is mine and its bit is
  * set, or it is one of the newest entries of the magazine. Whoever owns another slab may be changing it at this moment,
  * so of those only the beginnings of blocks are looked at. */
@@ -286,11 +291,10 @@ static size_t live_size(const void *p, uint32_t entry, const char *call)
         return checked_size(p, entry, call);
     const struct slab *slab = slab_of(p);
     const struct heap *heap = heap_current();
-    bool is_mine = (entry ^ heap->tag) <= ENTRY_OFFSET_MASK;
-    enum slab_answer answer = is_mine                                  ? neb_slab_look(slab, p)
+    enum slab_answer answer = is_mine(heap, entry)                     ? neb_slab_look(slab, p)
                               : slab_block_index(slab, p) == SIZE_MAX ? SLAB_NOT_A_BLOCK
                                                                       : SLAB_OK;
-    if (answer == SLAB_ALREADY_FREE || (answer == SLAB_OK && is_mine && is_in_magazine(heap, slab->class_index, p)))
+    if (answer == SLAB_ALREADY_FREE || (answer == SLAB_OK && is_mine(heap, entry) && is_in_magazine(heap, slab->class_index, p)))
         neb_fault_freed(call, p);
     if (answer != SLAB_OK)
         neb_fault_invalid(call, p);
@@ -487,13 +491,16 @@ static void *checked_realloc(void *p, size_t size)
     return block;
 }
 
-static void *realloc_by_copy(void *p, size_t old_size, size_t size, uint32_t entry)
+static void *copy_to_new(const void *p, size_t old_size, size_t size)
 {
     void *block = neb_malloc(size);
-    if (block == NULL)
-        return NULL; /* p stays as it was */
-    memcpy(block, p, old_size < size ? old_size : size);
-    if (entry != ENTRY_NONE) /* the loader's blocks are left alone */
+    return block == NULL ? NULL : memcpy(block, p, old_size < size ? old_size : size);
+}
+
+static void *realloc_by_copy(void *p, size_t old_size, size_t size)
+{
+    void *block = copy_to_new(p, old_size, size);
+    if (NEB_LIKELY(block != NULL)) /* else p stays as it was */
         neb_free(p);
     return block;
 }
@@ -504,7 +511,7 @@ static NEB_COLD void *realloc_region(void *p, size_t size, uint32_t entry)
     int saved = errno;
     void *resized = neb_region_resize(p, entry, size);
     errno = saved;
-    return resized != NULL ? resized : realloc_by_copy(p, neb_region_size(p), size, entry);
+    return resized != NULL ? resized : realloc_by_copy(p, neb_region_size(p), size);
 }
 
 /* Stays where it is while at least half of the block is used, or there is nothing smaller. */
@@ -513,7 +520,14 @@ static bool fits_in_place(size_t old_size, size_t size)
     return size <= old_size && (size >= old_size / 2 || old_size == neb_size_class[0].size);
 }
 
-void *neb_realloc(void *p, size_t size)
+/* What grows by little will grow again: a quarter more than it was, so that n bytes appended cost O(n) of copying. */
+static size_t with_room(size_t old_size, size_t size)
+{
+    size_t roomy = old_size + old_size / 4;
+    return size > old_size && size < roomy && roomy <= SMALL_MAX ? roomy : size;
+}
+
+static NEB_NOINLINE void *realloc_slow(void *p, size_t size)
 {
     if (p == NULL)
         return neb_malloc(size);
@@ -529,18 +543,44 @@ void *neb_realloc(void *p, size_t size)
     if (is_guarded(p, entry) || (check_is_on() && neb_check_knows(p)))
         return checked_realloc(p, size);
     size_t old_size = live_size(p, entry, "realloc");
+    if (is_mine(heap_current(), entry))
+        heap_current()->window = window_copy(); /* the fast path did not know it */
     if (entry_is_pooled(entry) && fits_in_place(old_size, size))
         return p;
     if (NEB_UNLIKELY(entry == ENTRY_EMERGENCY || heap_is_in_emergency()))
-        return realloc_by_copy(p, old_size, size, entry);
-    if (!entry_is_pooled(entry) && entry != ENTRY_NONE && size > SMALL_MAX) {
+        return realloc_by_copy(p, old_size, size);
+    if (entry == ENTRY_NONE)
+        return copy_to_new(p, old_size, size); /* the loader's blocks are left alone */
+    if (!entry_is_pooled(entry) && size > SMALL_MAX) {
         int saved = errno;
         void *resized = neb_large_resize(p, entry, size);
         errno = saved;
         if (resized != NULL)
             return resized;
     }
-    return realloc_by_copy(p, old_size, size, entry);
+    return realloc_by_copy(p, old_size, with_room(old_size, size));
+}
+
+/* Whether p is a block in use of a slab of this heap, as far as its bitmap and the newest entry of the magazine tell. */
+static bool is_in_use(const struct bin *bin, const void *p)
+{
+    return *bin->top != p && neb_slab_look(slab_of(p), p) == SLAB_OK;
+}
+
+/* Most blocks are in a slab of the caller's. What is wrong with one is for the slow path to say. */
+void *neb_realloc(void *p, size_t size)
+{
+    struct heap *heap = heap_current();
+    size_t offset = window_load(&heap->window, p) ^ heap->tag;
+    if (NEB_UNLIKELY(POLICY_EVERY_CALL_SLOW || offset > ENTRY_OFFSET_MASK || size == 0 || !is_in_use(heap_bin_at(heap, offset), p)))
+        return realloc_slow(p, size);
+    unsigned class_index = size_class_of_offset(offset);
+    size_t old_size = neb_size_class[class_index].size;
+    if (NEB_LIKELY(fits_in_place(old_size, size)))
+        return p;
+    if (NEB_UNLIKELY(size > PTRDIFF_MAX || is_in_magazine(heap, class_index, p)))
+        return realloc_slow(p, size);
+    return realloc_by_copy(p, old_size, with_room(old_size, size));
 }
 
 void *neb_reallocarray(void *p, size_t count, size_t size)

@@ -78,6 +78,20 @@ START_TEST(a_block_that_still_fits_stays_where_it_is)
 END_TEST
 
 /* Whoever asks for less of the smallest class would only get the same kind of block again. */
+START_TEST(a_buffer_that_grows_by_little_moves_seldom)
+{
+    unsigned char *p = neb_malloc(1000);
+    unsigned moves = 0;
+    for (size_t size = 1000; size <= SMALL_MAX; size += 16) {
+        unsigned char *q = neb_realloc(p, size);
+        moves += q != p;
+        p = q;
+    }
+    /* 1.25^18 is 64 kilobytes over one */
+    ck_assert_uint_le(moves, POLICY_FREE_EXACT ? 4097 : 20);
+}
+END_TEST
+
 START_TEST(a_block_of_the_right_class_already_is_not_copied)
 {
     for (size_t size = 1; size <= 16; size++) {
@@ -137,6 +151,7 @@ END_TEST
 UNIT_MAIN("realloc", HOLDS(contents_survive_every_change_of_size),
           HOLDS(a_buffer_that_grows_by_steps_keeps_its_contents),
           HOLDS(a_block_that_still_fits_stays_where_it_is),
+          HOLDS(a_buffer_that_grows_by_little_moves_seldom),
           HOLDS(a_block_of_the_right_class_already_is_not_copied),
           HOLDS(realloc_of_null_allocates_and_to_zero_frees),
           HOLDS(a_refused_realloc_leaves_the_block_as_it_was), HOLDS(reallocarray_multiplies))
