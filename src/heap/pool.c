@@ -32,18 +32,23 @@ static size_t bits_set(struct heap *heap, struct slab *slab, void *const *blocks
     return given;
 }
 
-static size_t slab_give(struct heap *heap, struct slab *slab, void *const *blocks, size_t count, const char *call)
+/* Blocks came back. */
+static void slab_settle(struct heap *heap, struct pool *pool, struct slab *slab, bool had_bits)
 {
-    struct pool *pool = &heap->pool[slab->class_index];
-    bool had_bits = slab->free_count != 0;
-    size_t given = bits_set(heap, slab, blocks, count, call);
-    if (!had_bits) {
+    if (NEB_UNLIKELY(!had_bits)) {
         list_remove(&slab->node);
         list_push(&pool->partial, &slab->node);
     }
     /* The last slab is kept: the next refill would have to make it again. */
-    if (slab_is_unused(slab) && !list_is_single(&pool->partial))
+    if (NEB_UNLIKELY(slab_is_unused(slab)) && !list_is_single(&pool->partial))
         neb_slab_release(heap, slab);
+}
+
+static size_t slab_give(struct heap *heap, struct slab *slab, void *const *blocks, size_t count, const char *call)
+{
+    bool had_bits = slab->free_count != 0;
+    size_t given = bits_set(heap, slab, blocks, count, call);
+    slab_settle(heap, &heap->pool[slab->class_index], slab, had_bits);
     return given;
 }
 
@@ -69,12 +74,43 @@ static size_t blocks_give(struct heap *heap, void *const *blocks, size_t count, 
     }
 }
 
+/* Whether the first two are neighbours, as blocks are that are freed in the order in which they were allocated, or in the reverse. */
+static bool is_run(void *const *blocks, size_t count, size_t size)
+{
+    return count > 1 && (ptr_address(blocks[1]) - ptr_address(blocks[0]) == size || ptr_address(blocks[0]) - ptr_address(blocks[1]) == size);
+}
+
+/* The leading blocks that lie in slabs of this heap, as nearly all do; how many. Where a slab is one granule the page map and the address
+ * say all but the bits. What is wrong with the next one is for blocks_give to find out. */
+static size_t own_give(struct heap *heap, void *const *blocks, size_t count)
+{
+    const struct window window = window_copy();
+    size_t given = 0;
+    for (size_t offset; given < count && (offset = window_load(&window, blocks[given]) ^ heap->tag) <= ENTRY_OFFSET_MASK;) {
+        unsigned class_index = size_class_of_offset(offset);
+        const struct size_class *class = &neb_size_class[class_index];
+        if (NEB_UNLIKELY(size_class_is_big(class)))
+            break;
+        struct slab *slab = &page_map_chunk(blocks[given])->slab[chunk_granule_of(blocks[given])];
+        bool had_bits = slab->free_count != 0;
+        enum slab_answer answer;
+        size_t now = is_run(blocks + given, count - given, class->size) ? neb_slab_give(slab, blocks + given, count - given, &answer)
+                                                                        : slab_give_at(slab, class, ptr_address(blocks[given]) % GRANULE_BYTES);
+        if (NEB_UNLIKELY(now == 0))
+            break;
+        given += now;
+        counter_add(&heap->pool[class_index].counts.returned, now);
+        slab_settle(heap, &heap->pool[class_index], slab, had_bits);
+    }
+    return given;
+}
+
 static void batches_give(struct heap *heap, struct batch *work)
 {
     while (work != NULL) {
         struct batch *batch = work;
         work = batch->next;
-        for (uint32_t i = 0; i < batch->count;) {
+        for (uint32_t i = (uint32_t)own_give(heap, batch->block, batch->count); i < batch->count;) {
             struct batch *refused;
             i += (uint32_t)blocks_give(heap, batch->block + i, batch->count - i, "free", &refused);
             if (refused != NULL) {
@@ -91,7 +127,8 @@ static void blocks_give_fully(struct heap *heap, void *const *blocks, size_t cou
     while (count > 0) {
         struct batch *refused;
         size_t given = blocks_give(heap, blocks, count, call, &refused);
-        batches_give(heap, refused);
+        if (refused != NULL)
+            batches_give(heap, refused);
         blocks += given;
         count -= given;
     }
@@ -119,7 +156,11 @@ static void magazine_flush(struct heap *heap, unsigned class_index, size_t count
     struct pool *pool = &heap->pool[class_index];
     struct bin *bin = &heap->bin[class_index];
     void **oldest = pool->magazine + 1;
-    blocks_give_fully(heap, oldest, count, "free");
+    for (size_t given = 0; given < count;) {
+        given += own_give(heap, oldest + given, count - given);
+        if (given < count)
+            blocks_give_fully(heap, oldest + given++, 1, "free");
+    }
     size_t left = (size_t)(bin->top - pool->magazine) - count;
     for (size_t i = 0; i < left; i++)
         oldest[i] = oldest[i + count];

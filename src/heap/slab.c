@@ -31,21 +31,44 @@ enum slab_answer neb_slab_look(const struct slab *slab, const void *p)
     return slab->free_bits[index / 64] >> (index % 64) & 1 ? SLAB_ALREADY_FREE : SLAB_OK;
 }
 
+/* Blocks at the head of an array that follow each other in memory, in the order of the array or in the reverse: as many as there are
+ * before the border of a word of bits. */
+struct run {
+    size_t first, count; /* numbers of blocks */
+};
+
+static struct run run_at(void *const *blocks, size_t left, size_t index, size_t size)
+{
+    size_t up = 64 - index % 64, down = index % 64 + 1, count = 1;
+    if (left > 1 && ptr_address(blocks[1]) == ptr_address(blocks[0]) + size) {
+        while (count < left && count < up && ptr_address(blocks[count]) == ptr_address(blocks[count - 1]) + size)
+            count++;
+        return (struct run){index, count};
+    }
+    while (count < left && count < down && ptr_address(blocks[count]) + size == ptr_address(blocks[count - 1]))
+        count++;
+    return (struct run){index + 1 - count, count};
+}
+
 size_t neb_slab_give(struct slab *slab, void *const *blocks, size_t count, enum slab_answer *answer)
 {
     const struct size_class *class = &neb_size_class[slab->class_index];
     size_t size = class->size, bytes = (size_t)slab->granules << GRANULE_SHIFT, bump = slab->bump;
     size_t lowest = slab->word_hint, given = 0;
     *answer = SLAB_OK;
-    for (size_t offset; given < count && (offset = ptr_offset(blocks[given], slab->base)) < bytes; given++) {
+    for (size_t offset; given < count && (offset = ptr_offset(blocks[given], slab->base)) < bytes;) {
         size_t index = size_class_index(class, offset), word = index / 64;
-        uint64_t bit = UINT64_C(1) << (index % 64);
-        if (NEB_UNLIKELY(index >= bump || index * size != offset || (slab->free_bits[word] & bit) != 0)) {
+        struct run run = run_at(blocks + given, count - given, index, size);
+        if (NEB_UNLIKELY(run.first + run.count > bump || (slab->free_bits[word] & bits_range(run.first % 64, (unsigned)run.count)) != 0))
+            run = (struct run){index, 1}; /* one of them is wrong */
+        uint64_t bits = bits_range((unsigned)(run.first % 64), (unsigned)run.count);
+        if (NEB_UNLIKELY(index >= bump || index * size != offset || (slab->free_bits[word] & bits) != 0)) {
             *answer = neb_slab_look(slab, blocks[given]);
             break;
         }
-        slab->free_bits[word] |= bit;
+        slab->free_bits[word] |= bits;
         lowest = word < lowest ? word : lowest;
+        given += run.count;
     }
     slab->free_count = (uint16_t)(slab->free_count + given);
     slab->word_hint = (uint8_t)lowest;

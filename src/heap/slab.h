@@ -60,6 +60,20 @@ NEB_INLINE void *slab_block(const struct slab *slab, size_t index)
     return ptr_add(slab->base, index * neb_size_class[slab->class_index].size);
 }
 
+/* Sets the bit of the block at an offset in the slab. False: no block in use begins there, nothing changed. Owner only. */
+NEB_INLINE bool slab_give_at(struct slab *slab, const struct size_class *class, size_t offset)
+{
+    size_t index = size_class_index(class, offset), word = index / 64;
+    uint64_t bit = UINT64_C(1) << (index % 64);
+    if (NEB_UNLIKELY(index >= slab->bump || index * class->size != offset || (slab->free_bits[word] & bit) != 0))
+        return false;
+    slab->free_bits[word] |= bit;
+    slab->free_count++;
+    if (word < slab->word_hint)
+        slab->word_hint = (uint8_t)word;
+    return true;
+}
+
 enum slab_answer {
     SLAB_OK,
     SLAB_NOT_A_BLOCK,   /* p is inside a block or behind the last one */
