@@ -11,6 +11,7 @@
 #include "os/env.h"
 #include "os/filter.h"
 #include "os/inspect.h"
+#include "os/kept.h"
 #include "os/symbol.h"
 #include "os/thread.h"
 #include "policy/policy.h"
@@ -21,7 +22,8 @@ enum { SYMBOLIZER_MS = 10000 }; /* reading a large program's debug information t
 enum { WAITS = 2000 }; /* for another thread's report, each after the others ran */
 
 static bool as_json;
-static int descriptor = 2;
+static int file = -1; /* of the option report; -1: stderr */
+static struct os_kept kept = OS_KEPT_NONE;
 static _Atomic uint32_t reporter; /* thread id of who reports; 0: nobody */
 static struct os_image here;     /* this library, whose frames say nothing */
 static char symbolizer[1024];    /* "": nobody */
@@ -40,6 +42,11 @@ struct report {
     char buffer[640];
     struct text line;
 };
+
+static int output(void)
+{
+    return file >= 0 ? file : neb_os_kept(&kept);
+}
 
 /* ---- one line at a time ------------------------------------------------------------------------------------------------ */
 
@@ -314,7 +321,7 @@ static void say(struct report *report, int to)
 static bool lines_begin(struct os_filter *filter)
 {
     static char command[] = "annotate";
-    return symbolizer[0] != '\0' && neb_os_filter_begin(filter, symbolizer, command, descriptor);
+    return symbolizer[0] != '\0' && neb_os_filter_begin(filter, symbolizer, command, output());
 }
 
 /* False: the report is still to be written as it is. */
@@ -379,7 +386,7 @@ static void report_end(struct report *report, bool goes_on)
         neb_os_abort();
     }
     if (!POLICY_STACKS || !say_with_lines(report))
-        say(report, descriptor);
+        say(report, output());
     atomic_store_explicit(&reporter, 0, memory_order_release);
     if (neb_check.on_error == ON_ERROR_STOP)
         neb_os_stop();
@@ -428,18 +435,22 @@ void neb_report_init(const struct report_options *options)
     as_json = options->json;
     (void)neb_os_image_of((uintptr_t)neb_report_init, &here);
     if (options->file != NULL) {
-        int file = neb_os_open_append(options->file);
+        file = neb_os_open_append(options->file);
         if (file < 0)
             neb_os_complain("NEBMALLOC: report: the file cannot be opened for writing; using stderr");
-        descriptor = file;
     }
-    if (options->file == NULL || descriptor < 0)
-        descriptor = neb_os_keep_descriptor(2); /* programs close stderr before they end */
+    if (file < 0)
+        neb_os_keep_stderr(&kept);
     if (options->suppressions != NULL && !neb_suppress_load(options->suppressions))
         neb_os_complain("NEBMALLOC: suppressions: the file cannot be read, or a line is not TYPE:PATTERN; ignored from there on");
     if (POLICY_STACKS)
         symbolizer_choose(options->symbolizer);
     neb_fault_set_reporter(on_heap_fault);
+}
+
+void neb_report_child(void)
+{
+    neb_os_kept_child(&kept);
 }
 
 /* ---- one function for each kind ---------------------------------------------------------------------------------------------- */
@@ -698,6 +709,6 @@ bool neb_report_leaks(const struct leak *leaks, size_t count, size_t unasked)
     struct os_filter filter;
     bool said;
     if (!POLICY_STACKS || !lines_begin(&filter) || !lines_end(&filter, say_leaks(leaks, count, unasked, filter.into, &said)))
-        (void)say_leaks(leaks, count, unasked, descriptor, &said);
+        (void)say_leaks(leaks, count, unasked, output(), &said);
     return said;
 }

@@ -28,6 +28,8 @@ struct report_options {
 
 /* Once, before there are threads. A file that cannot be opened or read gets a line. */
 void neb_report_init(const struct report_options *options);
+/* In the child of a fork. */
+void neb_report_child(void);
 
 void neb_report_double_free(const char *call, const void *p, const struct cell *cell);
 /* A pointer into a block, not to its beginning. */

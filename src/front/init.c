@@ -20,6 +20,7 @@
 #include "heap/large.h"
 #include "heap/upkeep.h"
 #include "os/env.h"
+#include "os/kept.h"
 #include "os/lock.h"
 #include "os/process.h"
 #include "os/thread.h"
@@ -27,7 +28,7 @@
 
 static bool is_initialised; /* written before there are threads */
 static uint64_t options[OPTION_COUNT];
-static int report_descriptor = 2; /* of our own: programs close stderr before they end */
+static struct os_kept kept = OS_KEPT_NONE; /* where statistics go */
 
 /* The handler may have interrupted the allocator, in which case the figures are not to be had now. */
 static void on_stats_signal(int number)
@@ -37,7 +38,7 @@ static void on_stats_signal(int number)
         neb_os_complain("stats: the signal came in the middle of an allocation; send it again");
         return;
     }
-    neb_stats_print(report_descriptor);
+    neb_stats_print(neb_os_kept(&kept));
     neb_locks_give_all();
 }
 
@@ -107,7 +108,7 @@ static void options_apply(void)
     if (!POLICY_ORIGIN && options[OPTION_leaks] != 0)
         neb_os_complain("NEBMALLOC: leaks: this library does not look for them; libnebmalloc-checked.so does");
     if (options[OPTION_stats] != 0 || options[OPTION_stats_signal] != 0)
-        report_descriptor = neb_os_keep_descriptor(2);
+        neb_os_keep_stderr(&kept);
 }
 
 static void fork_begin(void)
@@ -127,6 +128,8 @@ static void child_begin(void)
     neb_locks_reset_all();
     neb_streams_reset();
     neb_check_child();
+    neb_report_child();
+    neb_os_kept_child(&kept);
     if (POLICY_TRACE)
         neb_recorder_child();
 }
@@ -169,7 +172,7 @@ void neb_exit(void)
     if (options[OPTION_check_exit] != 0)
         neb_verify();
     if (options[OPTION_stats] != 0)
-        neb_stats_print(report_descriptor);
+        neb_stats_print(neb_os_kept(&kept));
     if (POLICY_TRACE)
         neb_recorder_exit();
     leaks_look();

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+/* call_NAME, for a function of that name. */
 #define NEB_CALL(type, name, parameters, arguments)                       \
     NEB_INLINE type call_##name parameters                                \
     {                                                                     \
@@ -34,13 +35,10 @@ NEB_CALL(ssize_t, read, (int descriptor, void *to, size_t bytes), (descriptor, t
 NEB_CALL(ssize_t, write, (int descriptor, const void *from, size_t bytes), (descriptor, from, bytes))
 NEB_CALL(ssize_t, pread, (int descriptor, void *to, size_t bytes, off_t at), (descriptor, to, bytes, at))
 NEB_CALL(ssize_t, pwrite, (int descriptor, const void *from, size_t bytes, off_t at), (descriptor, from, bytes, at))
-NEB_CALL(int, fallocate, (int descriptor, int mode, off_t at, off_t bytes), (descriptor, mode, at, bytes))
 NEB_CALL(int, poll, (struct pollfd *wanted, nfds_t count, int milliseconds), (wanted, count, milliseconds))
 NEB_CALL(int, nanosleep, (const struct timespec *time, struct timespec *left), (time, left))
 NEB_CALL(int, sigtimedwait, (const sigset_t *set, siginfo_t *info, const struct timespec *time), (set, info, time))
 NEB_CALL(pid_t, waitpid, (pid_t child, int *status, int options), (child, status, options))
 NEB_CALL(ssize_t, getrandom, (void *to, size_t bytes, unsigned flags), (to, bytes, flags))
-
-#undef NEB_CALL
 
 #endif

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+NEB_CALL(int, fallocate, (int descriptor, int mode, off_t at, off_t bytes), (descriptor, mode, at, bytes))
+
 static bool is_same_file(const struct os_file *file, int descriptor)
 {
     struct stat status;
