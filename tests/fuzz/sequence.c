@@ -21,7 +21,6 @@
 #include "front/stats.h"
 #include "heap/upkeep.h"
 #include "wrapped.h"
-#include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -482,50 +481,18 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t count)
 }
 
 #ifdef SEQUENCE_MAIN
+#include "fuzz/folder.h"
 
-enum { INPUT_MAX = 1 << 16 };
-
-static unsigned char data[INPUT_MAX];
-
-static void file_run(const char *folder, const char *name)
-{
-    char path[4096];
-    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
-        perror(path);
-        exit(2);
-    }
-    size_t count = fread(data, 1, sizeof data, file);
-    (void)fclose(file);
-    sequence_run(data, count);
-}
-
-/* How many. */
-static unsigned folder_run(const char *folder)
-{
-    unsigned count = 0;
-    DIR *entries = opendir(folder);
-    if (entries == NULL) {
-        perror(folder);
-        exit(2);
-    }
-    for (const struct dirent *entry; (entry = readdir(entries)) != NULL;)
-        if (entry->d_name[0] != '.') {
-            file_run(folder, entry->d_name);
-            count++;
-        }
-    (void)closedir(entries);
-    return count;
-}
+enum { RANDOM_BYTES = 2000 };
 
 static void random_run(uint64_t x)
 {
-    for (size_t i = 0; i < 2000; i++) {
+    unsigned char data[RANDOM_BYTES];
+    for (size_t i = 0; i < sizeof data; i++) {
         x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
         data[i] = (unsigned char)(x >> 40);
     }
-    sequence_run(data, 2000);
+    sequence_run(data, sizeof data);
 }
 
 int main(int argc, char **argv)
@@ -537,7 +504,7 @@ int main(int argc, char **argv)
         for (uint64_t i = 0; i < count; i++)
             random_run(seed + i);
     } else if (argc == 3 && strcmp(argv[1], "--files") == 0) {
-        unsigned count = folder_run(argv[2]);
+        unsigned count = folder_run(argv[2], LLVMFuzzerTestOneInput);
         printf("%u inputs\n", count);
         if (count == 0)
             return 1;
