@@ -7,8 +7,8 @@
  * nothing may be live.
  *
  * Under ASan the memory of small blocks that were freed lately is poisoned: the core must not touch it, but where it clears
- * or fills a block that it is about to return (calloc, realloc). Under MSan the contents of fresh
- * blocks are undefined: the core must not depend on them.
+ * or fills a block that it is about to return (calloc, realloc). Not under a policy that fills freed blocks: it touches all
+ * of them. Under MSan the contents of fresh blocks are undefined: the core must not depend on them.
  *
  *   with -fsanitize=fuzzer  LLVMFuzzerTestOneInput
  *   with -DSEQUENCE_MAIN    sequence --files FOLDER | --random COUNT SEED | --digest COUNT SEED
@@ -20,6 +20,7 @@
 #include "front/alloc.h"
 #include "front/stats.h"
 #include "heap/upkeep.h"
+#include "policy/policy.h"
 #include "wrapped.h"
 #include <errno.h>
 #include <stdarg.h>
@@ -77,6 +78,8 @@ static void memory_is_used(void *base, size_t bytes)
 
 static void memory_is_free(void *base, size_t bytes)
 {
+    if (POLICY_FILL)
+        return;
     struct freed *entry = &freed[freed_next++ % FREED];
     if (entry->p != NULL)
         memory_unpoison(entry->p, entry->bytes);
