@@ -188,7 +188,7 @@ void neb_handler_set_wanted(bool wanted)
 void neb_handler_watch_faults(void (*look)(const struct os_fault *fault))
 {
     static const int numbers[] = {SIGSEGV, SIGBUS};
-    struct sigaction now;
+    struct sigaction now = {.sa_handler = SIG_DFL}; /* MemorySanitizer does not know that __sigaction writes it */
     fault_look = look;
     for (unsigned i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (neb_handler_action(numbers[i], NULL, &now) == 0 && now.sa_handler == SIG_DFL)

@@ -2,7 +2,7 @@
  * that has no symbols.
  *
  * scripts/fuzz-nbt runs it. Checksums would keep the fuzzer out of sealed chunks: it begins with files that
- * have both. */
+ * have both. With -DFUZZ_NBT_MAIN: nbt-corpus FOLDER, every input that is there once. */
 #include "tool/reader.h"
 #include <stdlib.h>
 
@@ -36,3 +36,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     model_finish(&model);
     return 0;
 }
+
+#ifdef FUZZ_NBT_MAIN
+#include "fuzz/folder.h"
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) {
+        fprintf(stderr, "usage: nbt-corpus FOLDER\n");
+        return 2;
+    }
+    unsigned count = folder_run(argv[1], LLVMFuzzerTestOneInput);
+    printf("%u inputs\n", count);
+    return count == 0;
+}
+
+#endif

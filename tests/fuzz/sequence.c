@@ -7,8 +7,8 @@
  * nothing may be live.
  *
  * Under ASan the memory of small blocks that were freed lately is poisoned: the core must not touch it, but where it clears
- * or fills a block that it is about to return (calloc, realloc). Under MSan the contents of fresh
- * blocks are undefined: the core must not depend on them.
+ * or fills a block that it is about to return (calloc, realloc). Not under a policy that fills freed blocks: it touches all
+ * of them. Under MSan the contents of fresh blocks are undefined: the core must not depend on them.
  *
  *   with -fsanitize=fuzzer  LLVMFuzzerTestOneInput
  *   with -DSEQUENCE_MAIN    sequence --files FOLDER | --random COUNT SEED | --digest COUNT SEED
@@ -20,8 +20,8 @@
 #include "front/alloc.h"
 #include "front/stats.h"
 #include "heap/upkeep.h"
+#include "policy/policy.h"
 #include "wrapped.h"
-#include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -78,6 +78,8 @@ static void memory_is_used(void *base, size_t bytes)
 
 static void memory_is_free(void *base, size_t bytes)
 {
+    if (POLICY_FILL)
+        return;
     struct freed *entry = &freed[freed_next++ % FREED];
     if (entry->p != NULL)
         memory_unpoison(entry->p, entry->bytes);
@@ -482,50 +484,18 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t count)
 }
 
 #ifdef SEQUENCE_MAIN
+#include "fuzz/folder.h"
 
-enum { INPUT_MAX = 1 << 16 };
-
-static unsigned char data[INPUT_MAX];
-
-static void file_run(const char *folder, const char *name)
-{
-    char path[4096];
-    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
-        perror(path);
-        exit(2);
-    }
-    size_t count = fread(data, 1, sizeof data, file);
-    (void)fclose(file);
-    sequence_run(data, count);
-}
-
-/* How many. */
-static unsigned folder_run(const char *folder)
-{
-    unsigned count = 0;
-    DIR *entries = opendir(folder);
-    if (entries == NULL) {
-        perror(folder);
-        exit(2);
-    }
-    for (const struct dirent *entry; (entry = readdir(entries)) != NULL;)
-        if (entry->d_name[0] != '.') {
-            file_run(folder, entry->d_name);
-            count++;
-        }
-    (void)closedir(entries);
-    return count;
-}
+enum { RANDOM_BYTES = 2000 };
 
 static void random_run(uint64_t x)
 {
-    for (size_t i = 0; i < 2000; i++) {
+    unsigned char data[RANDOM_BYTES];
+    for (size_t i = 0; i < sizeof data; i++) {
         x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
         data[i] = (unsigned char)(x >> 40);
     }
-    sequence_run(data, 2000);
+    sequence_run(data, sizeof data);
 }
 
 int main(int argc, char **argv)
@@ -537,7 +507,7 @@ int main(int argc, char **argv)
         for (uint64_t i = 0; i < count; i++)
             random_run(seed + i);
     } else if (argc == 3 && strcmp(argv[1], "--files") == 0) {
-        unsigned count = folder_run(argv[2]);
+        unsigned count = folder_run(argv[2], LLVMFuzzerTestOneInput);
         printf("%u inputs\n", count);
         if (count == 0)
             return 1;

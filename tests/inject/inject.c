@@ -79,6 +79,14 @@ static int refuse(int error)
     return -1;
 }
 
+/* errno means nothing after a call that went well: whoever has to keep the program's must have saved it before. */
+static int went_well(int answer)
+{
+    if (answer == 0)
+        errno = EDOM;
+    return answer;
+}
+
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *), void *argument);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *), void *argument);
 
@@ -99,17 +107,17 @@ void *__wrap_mmap64(void *address, size_t bytes, int protection, int flags, int 
 
 int __wrap_munmap(void *address, size_t bytes)
 {
-    return fails(CALL_munmap) ? refuse(ENOMEM) : __real_munmap(address, bytes);
+    return fails(CALL_munmap) ? refuse(ENOMEM) : went_well(__real_munmap(address, bytes));
 }
 
 int __wrap_mprotect(void *address, size_t bytes, int protection)
 {
-    return fails(CALL_mprotect) ? refuse(ENOMEM) : __real_mprotect(address, bytes, protection);
+    return fails(CALL_mprotect) ? refuse(ENOMEM) : went_well(__real_mprotect(address, bytes, protection));
 }
 
 int __wrap_madvise(void *address, size_t bytes, int advice)
 {
-    return fails(CALL_madvise) ? refuse(EAGAIN) : __real_madvise(address, bytes, advice);
+    return fails(CALL_madvise) ? refuse(EAGAIN) : went_well(__real_madvise(address, bytes, advice));
 }
 
 void *__wrap_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, ...)

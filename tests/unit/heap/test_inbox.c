@@ -2,6 +2,7 @@
 #include "heap/inbox.h"
 #include "unit/unit.h"
 #include <pthread.h>
+#include <sched.h>
 
 enum { THREADS = 4, BATCHES = 5000 };
 
@@ -43,6 +44,29 @@ START_TEST(taking_from_a_closed_inbox_aborts)
 {
     ck_assert(neb_inbox_close(&inbox));
     (void)neb_inbox_take_all(&inbox);
+}
+END_TEST
+
+static void *push_one(void *argument)
+{
+    struct batch *mine = argument;
+    mine->count = 7;
+    (void)neb_inbox_push(&inbox, mine);
+    return NULL;
+}
+
+/* Nothing but the inbox orders the two threads; ThreadSanitizer sees whether it does (scripts/verify races):
+ * I1. */
+START_TEST(a_batch_is_published_to_the_thread_that_takes_it)
+{
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, push_one, &batches[0][0]), 0);
+    while (!neb_inbox_has_batches(&inbox))
+        sched_yield();
+    const struct batch *batch = neb_inbox_take_all(&inbox);
+    ck_assert_uint_eq(batch->count, 7);
+    ck_assert_ptr_null(batch->next);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
 }
 END_TEST
 
@@ -108,5 +132,6 @@ END_TEST
 
 UNIT_MAIN("inbox", HOLDS(batches_come_newest_first_and_once),
           HOLDS(only_an_empty_inbox_closes_and_a_closed_one_refuses),
-          ABORTS(taking_from_a_closed_inbox_aborts), HOLDS(batches_pushed_by_several_threads_all_arrive),
+          ABORTS(taking_from_a_closed_inbox_aborts), HOLDS(a_batch_is_published_to_the_thread_that_takes_it),
+          HOLDS(batches_pushed_by_several_threads_all_arrive),
           HOLDS(every_batch_arrives_or_is_refused_when_the_inbox_closes))

@@ -6,6 +6,7 @@
 #include "os/vm.h"
 #include "unit/heap/heaps.h"
 #include <pthread.h>
+#include <sched.h>
 
 static void *blocks[4096];
 
@@ -31,6 +32,35 @@ START_TEST(a_slab_is_detached_with_its_last_free_block_and_claimed_by_the_next_f
     ck_assert_uint_eq(count_of(&heap->pool[CLASS_4096].counts.sent), 1);
     for (size_t i = 0; i < count; i++)
         if (i != 3 && i != 4)
+            heap_give(other, blocks[i]);
+    check_all_gone((struct heap *[]){heap, other}, 2);
+}
+END_TEST
+
+static _Atomic(void *) handed;
+
+/* Nothing but the slab's entry orders this thread after the one that gave the slab up. */
+static void *give_what_is_handed(void *heap)
+{
+    void *p;
+    while ((p = atomic_load_explicit(&handed, memory_order_relaxed)) == NULL)
+        sched_yield();
+    heap_give(heap, p);
+    return NULL;
+}
+
+/* ThreadSanitizer sees whether it is (scripts/verify races): O1. */
+START_TEST(a_slab_that_is_given_up_is_published_to_the_thread_that_claims_it)
+{
+    struct heap *heap = heap_make(), *other = heap_make();
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, give_what_is_handed, other), 0);
+    size_t count = slab_drain(heap, CLASS_4096, blocks);
+    atomic_store_explicit(&handed, blocks[3], memory_order_relaxed);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_uint_eq(owner_of(blocks[0]), other->id);
+    for (size_t i = 0; i < count; i++)
+        if (i != 3)
             heap_give(other, blocks[i]);
     check_all_gone((struct heap *[]){heap, other}, 2);
 }
@@ -355,6 +385,7 @@ END_TEST
 
 UNIT_MAIN(
     "ownership", HOLDS(a_slab_is_detached_with_its_last_free_block_and_claimed_by_the_next_free),
+    HOLDS(a_slab_that_is_given_up_is_published_to_the_thread_that_claims_it),
     HOLDS(every_granule_of_a_large_slab_follows_its_owner),
     HOLDS(a_big_block_freed_where_none_are_allocated_is_there_for_all_at_once),
     HOLDS(a_batch_for_a_slab_that_a_third_heap_claimed_reaches_it),
@@ -362,7 +393,7 @@ UNIT_MAIN(
     HOLDS(a_batch_for_an_id_that_serves_again_is_applied_by_the_new_thread),
     HOLDS(partial_slabs_of_a_heap_that_ended_are_found_through_the_list_and_full_ones_through_their_blocks),
     HOLDS(a_free_of_a_heap_that_allocates_claims_a_slab_from_the_list_and_takes_it_off),
-          HOLDS(a_free_of_a_heap_that_does_not_allocate_leaves_a_partial_slab_to_those_that_do),
+    HOLDS(a_free_of_a_heap_that_does_not_allocate_leaves_a_partial_slab_to_those_that_do),
     HOLDS(blocks_in_the_magazine_of_a_slab_that_was_claimed_by_another_go_to_that_one),
     HOLDS(a_heap_that_only_frees_gives_its_partial_slabs_to_those_that_allocate),
     HOLDS(a_heap_that_frees_whole_slabs_leaves_none_behind),

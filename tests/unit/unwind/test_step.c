@@ -42,17 +42,23 @@ START_TEST(the_main_threads_stacks_too)
 }
 END_TEST
 
-/* The largest mapping of libc, which is its code. */
+struct code {
+    uintptr_t begin, end;
+    bool is_alone; /* some linkers put constants and tables into the same segment: on aarch64 they are three tenths of it */
+};
+
+/* libc's code. */
 static int code_find(struct dl_phdr_info *info, size_t size, void *into)
 {
-    uintptr_t *code = into;
+    struct code *code = into;
     (void)size;
     if (strstr(info->dlpi_name, "libc.so") == NULL)
         return 0;
     for (unsigned i = 0; i < info->dlpi_phnum; i++)
         if (info->dlpi_phdr[i].p_type == PT_LOAD && (info->dlpi_phdr[i].p_flags & PF_X) != 0) {
-            code[0] = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
-            code[1] = code[0] + info->dlpi_phdr[i].p_memsz;
+            code->begin = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+            code->end = code->begin + info->dlpi_phdr[i].p_memsz;
+            code->is_alone = info->dlpi_phdr[i].p_offset != 0;
         }
     return 1;
 }
@@ -64,12 +70,12 @@ static bool is_same_rule(struct rule a, struct rule b)
 
 START_TEST(the_table_answers_what_is_decoded_and_again_after_it_was_forgotten)
 {
-    uintptr_t code[2] = {0, 0};
+    struct code code = {0, 0, false};
     unsigned known = 0, all = 0;
     begin();
-    ck_assert_int_eq(dl_iterate_phdr(code_find, code), 1);
+    ck_assert_int_eq(dl_iterate_phdr(code_find, &code), 1);
     for (int round = 0; round < 3; round++) {
-        for (uintptr_t pc = code[0]; pc < code[1]; pc += 61, all++) {
+        for (uintptr_t pc = code.begin; pc < code.end; pc += 61, all++) {
             struct rule rule = neb_rule_decode(pc);
             ck_assert(is_same_rule(neb_rule_of(pc), rule));
             ck_assert(is_same_rule(neb_rule_of(pc), rule));
@@ -78,7 +84,7 @@ START_TEST(the_table_answers_what_is_decoded_and_again_after_it_was_forgotten)
         if (round == 1)
             neb_rules_forget();
     }
-    ck_assert_uint_gt(known, all / 10 * 9); /* what libc has beyond its functions is little */
+    ck_assert_uint_gt(known, all / 10 * (code.is_alone ? 9 : 6)); /* what libc has beyond its functions is little */
 }
 END_TEST
 
