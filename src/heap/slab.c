@@ -59,7 +59,7 @@ size_t neb_slab_give(struct slab *slab, void *const *blocks, size_t count, enum 
     for (size_t offset; given < count && (offset = ptr_offset(blocks[given], slab->base)) < bytes;) {
         size_t index = size_class_index(class, offset), word = index / 64;
         struct run run = run_at(blocks + given, count - given, index, size);
-        if (NEB_UNLIKELY(run.first + run.count > bump || (slab->free_bits[word] & bits_range(run.first % 64, (unsigned)run.count)) != 0))
+        if (NEB_UNLIKELY(run.first + run.count > bump || (slab->free_bits[word] & bits_range((unsigned)(run.first % 64), (unsigned)run.count)) != 0))
             run = (struct run){index, 1}; /* one of them is wrong */
         uint64_t bits = bits_range((unsigned)(run.first % 64), (unsigned)run.count);
         if (NEB_UNLIKELY(index >= bump || index * size != offset || (slab->free_bits[word] & bits) != 0)) {

@@ -164,6 +164,81 @@ START_TEST(a_run_ends_at_the_first_block_elsewhere_or_wrong)
 }
 END_TEST
 
+/* Neighbours upwards and downwards, alone, and in parts that end anywhere. */
+static void order_make(void **order, unsigned way)
+{
+    uint64_t state = way + 1;
+    for (size_t i = 0; i < slab.capacity; i++)
+        order[i] = blocks[way == 1 ? slab.capacity - 1 - i : i];
+    for (size_t i = 0; way == 2 && i < slab.capacity; i++) {
+        size_t other = unit_random(&state) % slab.capacity;
+        void *block = order[i];
+        order[i] = order[other];
+        order[other] = block;
+    }
+    for (size_t i = 0, count; way == 3 && i < slab.capacity; i += count) { /* upwards and downwards in turn */
+        count = 1 + unit_random(&state) % 100;
+        count = count < slab.capacity - i ? count : slab.capacity - i;
+        for (size_t k = 0; k < count; k++)
+            order[i + k] = blocks[count % 2 == 0 ? i + k : i + count - 1 - k];
+    }
+}
+
+START_TEST(blocks_given_in_any_order_are_marked_each_once)
+{
+    static void *order[BLOCKS_MAX], *taken[BLOCKS_MAX];
+    enum slab_answer answer;
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index += 3)
+        for (unsigned way = 0; way < 4; way++) {
+            slab_begin(class_index);
+            order_make(order, way);
+            ck_assert_uint_eq(neb_slab_give(&slab, order, slab.capacity, &answer), slab.capacity);
+            ck_assert_int_eq(answer, SLAB_OK);
+            ck_assert_uint_eq(slab.free_count, slab.capacity);
+            ck_assert_uint_eq(neb_slab_take_bits(&slab, taken, slab.capacity), slab.capacity);
+            for (size_t i = 0; i < slab.capacity; i++)
+                ck_assert_ptr_eq(taken[slab.capacity - 1 - i], blocks[i]);
+        }
+}
+END_TEST
+
+START_TEST(neighbours_are_given_up_to_the_first_that_is_wrong)
+{
+    enum slab_answer answer;
+    void *down[6];
+    slab_begin(0);
+    for (size_t i = 0; i < 6; i++)
+        down[i] = blocks[69 - i];
+    give(66); /* 69, 68 and 67 can be given */
+    ck_assert_uint_eq(neb_slab_give(&slab, down, 6, &answer), 3);
+    ck_assert_int_eq(answer, SLAB_ALREADY_FREE);
+    ck_assert_uint_eq(neb_slab_give(&slab, blocks + 60, 20, &answer), 6);
+    ck_assert_int_eq(answer, SLAB_ALREADY_FREE);
+    ck_assert_uint_eq(slab.free_count, 10);
+    slab.bump = 100;
+    ck_assert_uint_eq(neb_slab_give(&slab, blocks + 95, 10, &answer), 5);
+    ck_assert_int_eq(answer, SLAB_NEVER_HANDED);
+    ck_assert_uint_eq(slab.free_count, 15);
+}
+END_TEST
+
+START_TEST(a_block_by_its_offset_is_given_once)
+{
+    slab_begin(12);
+    const struct size_class *class = &neb_size_class[12];
+    ck_assert(slab_give_at(&slab, class, 70 * block_size()));
+    ck_assert(!slab_give_at(&slab, class, 70 * block_size()));
+    ck_assert(!slab_give_at(&slab, class, 70 * block_size() + 16));
+    ck_assert(!slab_give_at(&slab, class, slab.capacity * block_size()));
+    ck_assert(slab_give_at(&slab, class, 3 * block_size()));
+    ck_assert_uint_eq(slab.free_count, 2);
+    void *taken[3];
+    ck_assert_uint_eq(neb_slab_take_bits(&slab, taken, 3), 2);
+    ck_assert_ptr_eq(taken[1], blocks[3]);
+    ck_assert_ptr_eq(taken[0], blocks[70]);
+}
+END_TEST
+
 START_TEST(a_used_descriptor_begins_anew)
 {
     slab_begin(0);
@@ -275,7 +350,9 @@ END_TEST
 UNIT_MAIN("slab", HOLDS(fresh_blocks_come_in_ascending_order_and_end_at_the_capacity),
           HOLDS(given_blocks_come_back_each_once_in_ascending_order),
           HOLDS(a_slab_knows_when_all_its_blocks_are_free), HOLDS(only_the_beginning_of_a_block_is_one),
-          HOLDS(what_is_wrong_with_a_pointer_is_told), HOLDS(a_run_ends_at_the_first_block_elsewhere_or_wrong), HOLDS(a_used_descriptor_begins_anew),
+          HOLDS(what_is_wrong_with_a_pointer_is_told), HOLDS(a_run_ends_at_the_first_block_elsewhere_or_wrong),
+          HOLDS(blocks_given_in_any_order_are_marked_each_once), HOLDS(neighbours_are_given_up_to_the_first_that_is_wrong),
+          HOLDS(a_block_by_its_offset_is_given_once), HOLDS(a_used_descriptor_begins_anew),
           HOLDS(pages_without_a_used_block_go_back_and_all_others_keep_their_contents),
           HOLDS(a_page_is_given_back_again_after_its_blocks_were_used_again),
           HOLDS(what_was_never_handed_out_is_not_purged_and_stays_zero))
