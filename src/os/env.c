@@ -121,6 +121,20 @@ int neb_os_keep_descriptor(int descriptor)
     return kept < 0 ? descriptor : kept;
 }
 
+int neb_os_keep_descriptor_early(int descriptor)
+{
+    enum { LIMIT_MAX = 4096 }; /* the kernel's table is as large as the highest number */
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max || limit.rlim_cur > LIMIT_MAX)
+        return neb_os_keep_descriptor(descriptor);
+    struct rlimit raised = {limit.rlim_cur + 1, limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &raised) != 0)
+        return neb_os_keep_descriptor(descriptor);
+    int kept = fcntl(descriptor, F_DUPFD_CLOEXEC, (int)limit.rlim_cur);
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    return kept < 0 ? descriptor : kept;
+}
+
 _Noreturn void neb_os_abort(void)
 {
     abort();

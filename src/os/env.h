@@ -21,6 +21,9 @@ void neb_os_set_error(int error);
 void neb_os_complain_file(const char *path, int error, const char *and);
 /* A copy of the descriptor with a high number, closed by exec; the descriptor itself where there is none. */
 int neb_os_keep_descriptor(int descriptor);
+/* The same before there are threads: where it can be above the limit of open files, which is raised for the moment, so that whoever closes
+ * or looks at all descriptors up to the limit meets no strange one. */
+int neb_os_keep_descriptor_early(int descriptor);
 _Noreturn void neb_os_abort(void);
 uint64_t neb_os_process_id(void);
 

@@ -109,7 +109,7 @@ int neb_os_open_append(const char *path)
     int descriptor = call_open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
     if (descriptor < 0)
         return -1;
-    int kept = neb_os_keep_descriptor(descriptor);
+    int kept = neb_os_keep_descriptor_early(descriptor);
     if (kept != descriptor)
         (void)call_close(descriptor);
     return kept;

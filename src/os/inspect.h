@@ -24,7 +24,7 @@ struct os_image {
 bool neb_os_image_of(uintptr_t address, struct os_image *image);
 
 /* A descriptor with a high number, to append to; negative: could not be opened. */
-int neb_os_open_append(const char *path);
+int neb_os_open_append(const char *path); /* before there are threads */
 /* Reads up to count bytes from the beginning of a file; -1: cannot be read. */
 ptrdiff_t neb_os_read_file(const char *path, char *to, size_t count);
 /* Writes all of it; false: full, closed, or broken. Never waits for a reader that is gone, nor longer than two seconds for one that

@@ -14,7 +14,7 @@ static bool is_same_file(const struct os_kept *kept)
 void neb_os_keep_stderr(struct os_kept *kept)
 {
     struct stat status;
-    kept->descriptor = neb_os_keep_descriptor(STDERR_FILENO);
+    kept->descriptor = neb_os_keep_descriptor_early(STDERR_FILENO);
     if (kept->descriptor == STDERR_FILENO || fstat(kept->descriptor, &status) != 0)
         return;
     kept->device = (uint64_t)status.st_dev;

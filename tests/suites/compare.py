@@ -27,8 +27,8 @@ WITHOUT = "without"
 NO_END = 124
 #: Where the library's own words begin, in a test's output.
 SAID = re.compile(rb"^nebmalloc: .*$", re.M)
-#: A shell starts what runs in the background with SIGINT ignored, nohup with SIGHUP; tests send both.
-DEFAULT_SIGNALS = ["env", "--default-signal=INT,HUP,QUIT"]
+#: A shell starts what runs in the background with SIGINT ignored, nohup with SIGHUP; tests send both. The limit of open files is a login's.
+AS_AT_LOGIN = ["prlimit", "--nofile=1024:", "env", "--default-signal=INT,HUP,QUIT"]
 #: Ports for servers under test: each run borrows 900 from here on. Redis' cluster bus takes the same ones plus 10,000; from 32,768 on the
 #: kernel gives them away.
 PORTS = [str(port) for port in range(11000, 21000, 1000)]
@@ -134,7 +134,7 @@ class Runner:
             if test.copy:
                 shutil.copytree(test.copy, work, symlinks=True, dirs_exist_ok=True)
             environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": work, "LC_ALL": "C.UTF-8", **test.environment, **library.environment(report, test.preload)}
-            command = [*DEFAULT_SIGNALS, *(str(word).replace("{port}", port) for word in test.command)]
+            command = [*AS_AT_LOGIN, *(str(word).replace("{port}", port) for word in test.command)]
             begin = time.monotonic()
             with open(log, "wb") as output:
                 status = self.wait(subprocess.Popen(command, cwd=test.folder or work, env=environment, stdin=subprocess.DEVNULL, stdout=output,
