@@ -114,9 +114,10 @@ void neb_os_complain_file(const char *path, int error, const char *and)
     neb_os_write(STDERR_FILENO, text.data, text.length);
 }
 
+enum { HIGH = 200 }; /* shells hand out 10 and up, programs count from 3 */
+
 int neb_os_keep_descriptor(int descriptor)
 {
-    enum { HIGH = 200 }; /* shells hand out 10 and up, programs count from 3 */
     int kept = fcntl(descriptor, F_DUPFD_CLOEXEC, HIGH);
     return kept < 0 ? descriptor : kept;
 }
@@ -125,7 +126,7 @@ int neb_os_keep_descriptor_early(int descriptor)
 {
     enum { LIMIT_MAX = 4096 }; /* the kernel's table is as large as the highest number */
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max || limit.rlim_cur > LIMIT_MAX)
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max || limit.rlim_cur < HIGH || limit.rlim_cur > LIMIT_MAX)
         return neb_os_keep_descriptor(descriptor);
     struct rlimit raised = {limit.rlim_cur + 1, limit.rlim_max};
     if (setrlimit(RLIMIT_NOFILE, &raised) != 0)
