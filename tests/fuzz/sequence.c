@@ -169,6 +169,9 @@ void *__wrap_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags
     if (base != MAP_FAILED) {
         memory_is_used(base, new_bytes);
         memory_is_zero(base, new_bytes); /* pages that moved took their contents along, but not what is known of them */
+        /* Of a mapping that grew as it moved valgrind 3.19 takes the new part's protection from another mapping. */
+        if (target != NULL && new_bytes > old_bytes)
+            (void)__real_mprotect(base, new_bytes, PROT_READ | PROT_WRITE);
     }
     return base;
 }
