@@ -139,9 +139,9 @@ enum {
 /* ---- recording (the profile variant) ----------------------------------------------------------------------------- */
 
 enum {
-    /* Frames of all call stacks together: 32 bytes each and 8 in the table, 160 MiB at most. gcc's cc1plus, which recurses
+    /* Frames of all call stacks together: 24 bytes each and some 40 in the table, 130 MiB at most. gcc's cc1plus, which recurses
      * over its trees, had 613,000 on one file of templates; CPython has some 50,000. */
-    DEPOT_NODES_MAX = 1 << 22,
+    DEPOT_NODES_MAX = 5 << 19,
     SITES_MAX = 1 << 18,     /* call stacks that allocate, 512 bytes each in the file: 128 MiB at most; that cc1plus had 65,000 */
     STACK_FRAMES_MAX = 128,  /* the largest depth that can be asked for */
     TRACE_DEPTH_DEFAULT = 64, /* as in heaptrack */

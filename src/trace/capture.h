@@ -33,6 +33,7 @@ struct stack_cache {
     struct stack *newest, *spare; /* newest: one of the slots, or NULL */
     struct reach reach;
     uint64_t generation;
+    uint64_t depot; /* the number of that which the children are nodes of; 0: there are none */
     struct child child[STACK_CACHE_CHILDREN];
 };
 

@@ -2,6 +2,7 @@
 #include "trace/depot.h"
 
 #include "base/attr.h"
+#include "base/ptr.h"
 #include "heap/meta.h"
 #include "os/env.h"
 #include "os/lock.h"
@@ -13,14 +14,14 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { SEGMENT_NODES = 4096, SEGMENTS = DEPOT_NODES_MAX / SEGMENT_NODES, ORDER_FIRST = 13, ORDER_LAST = 23 };
+enum { SEGMENT_NODES = 4096, SEGMENTS = DEPOT_NODES_MAX / SEGMENT_NODES, ORDER_FIRST = 12, ORDER_LAST = 22 };
 _Static_assert(DEPOT_NODES_MAX <= 1 << 24, "a block's record has 24 bits for its stack");
-_Static_assert((1 << ORDER_LAST) >= 2 * DEPOT_NODES_MAX, "the largest table is at most half full");
+_Static_assert((1 << ORDER_LAST) / 8 * 5 >= DEPOT_NODES_MAX, "the largest table is at most five eighths full");
 
 struct node {
     uintptr_t pc;
+    uint64_t hash;
     uint32_t parent;
-    uint32_t is_exact;
     _Atomic uint32_t site;
 };
 
@@ -28,10 +29,16 @@ struct segment {
     struct node node[SEGMENT_NODES];
 };
 
-/* Node ids; 0: empty. Open addressing, linear probing. */
+/* All that tells a node from others: who finds it has looked at one cache line. name 0: empty. */
+struct slot {
+    _Atomic uint64_t frame; /* the address, times two; and 1, if it is exact */
+    _Atomic uint64_t name;  /* parent << 32 | id */
+};
+
+/* Open addressing, linear probing. */
 struct table {
-    uint32_t mask;
-    _Atomic uint32_t id[];
+    _Atomic uint32_t mask; /* 0 when the table is empty */
+    NEB_ALIGNED(64) struct slot slot[];
 };
 
 static struct segment *_Atomic segments[SEGMENTS];
@@ -39,6 +46,7 @@ static struct table *tables[ORDER_LAST + 1]; /* made once, used again by later f
 static struct table *_Atomic table;
 static _Atomic uint32_t node_count; /* the next id */
 static _Atomic uint64_t others;
+static _Atomic uint64_t number; /* written while no thread is recording */
 static bool is_full;
 static struct nbt_chunk *chunk;
 static unsigned char *chunk_at, *chunk_end;
@@ -49,52 +57,85 @@ static struct node *node_at(uint32_t id)
     return &segment->node[id % SEGMENT_NODES];
 }
 
-static uint32_t hash_of(uint32_t parent, uintptr_t pc)
+static uint32_t mask_of(struct table *of)
 {
-    uint64_t hash = (pc ^ (uint64_t)parent << 40 ^ parent) * UINT64_C(0x9E3779B97F4A7C15);
-    return (uint32_t)(hash >> 32);
+    return atomic_load_explicit(&of->mask, memory_order_relaxed); /* D2; and see table_drop */
 }
 
-/* The node's id, or the empty slot where it would be. */
-static uint32_t table_find(struct table *in, uint32_t parent, uintptr_t pc, bool exact, uint32_t *slot)
+/* The node's id; 0: it is not there. */
+static uint32_t table_find(struct table *in, uint32_t parent, uint64_t hash, uint64_t frame)
 {
-    for (uint32_t at = hash_of(parent, pc);; at++) {
-        uint32_t id = atomic_load_explicit(&in->id[at & in->mask], memory_order_acquire); /* D1 */
-        *slot = at & in->mask;
-        if (id == 0)
+    uint32_t mask = mask_of(in);
+    for (uint32_t at = (uint32_t)(hash >> 32);; at++) {
+        struct slot *slot = &in->slot[at & mask];
+        uint64_t name = atomic_load_explicit(&slot->name, memory_order_acquire); /* D1 */
+        if (name == 0)
             return 0;
-        const struct node *node = node_at(id);
-        if (node->pc == pc && node->parent == parent && node->is_exact == exact)
-            return id;
+        if (name >> 32 == parent && atomic_load_explicit(&slot->frame, memory_order_relaxed) == frame) /* D1 published it */
+            return (uint32_t)name;
     }
 }
 
 /* ---- new nodes: LOCK_TRACE_DEPOT is held ---------------------------------------------------------------------------- */
 
+static size_t table_bytes(unsigned order)
+{
+    return size_align_up(sizeof(struct table) + (sizeof(struct slot) << order), neb_vm_page_size());
+}
+
+/* Empty; all of it will be looked at: one call instead of a fault for each page. */
 static struct table *table_take(unsigned order)
 {
-    if (tables[order] == NULL) {
-        tables[order] = neb_meta_take(sizeof(struct table) + (sizeof(uint32_t) << order), 64);
-        if (tables[order] != NULL)
-            tables[order]->mask = (1u << order) - 1;
+    if (tables[order] == NULL)
+        tables[order] = neb_meta_take(table_bytes(order), neb_vm_page_size());
+    if (tables[order] != NULL) {
+        neb_vm_populate(tables[order], table_bytes(order));
+        atomic_store_explicit(&tables[order]->mask, (1u << order) - 1, memory_order_relaxed); /* D2 publishes it */
     }
     return tables[order];
 }
 
-static void table_put(struct table *into, uint32_t id, uint32_t parent, uintptr_t pc)
+/* Empties it, and its memory goes back. Who still looks into it, with whichever mask, finds nothing there, takes the lock and
+ * looks into the newest one. */
+static void table_drop(struct table *old, unsigned order)
 {
-    uint32_t at = hash_of(parent, pc);
-    while (atomic_load_explicit(&into->id[at & into->mask], memory_order_relaxed) != 0) /* lock held */
-        at++;
-    atomic_store_explicit(&into->id[at & into->mask], id, memory_order_release); /* D1 */
+    if (neb_vm_purge(old, table_bytes(order)))
+        return;
+    for (uint32_t i = 0; i < 1u << order; i++)
+        atomic_store_explicit(&old->slot[i].name, 0, memory_order_relaxed);
 }
 
-/* Twice the table once it is half full. */
+static void table_put(struct table *into, uint32_t id, uint32_t parent, uint64_t hash, uint64_t frame)
+{
+    uint32_t mask = mask_of(into), at = (uint32_t)(hash >> 32);
+    while (atomic_load_explicit(&into->slot[at & mask].name, memory_order_relaxed) != 0) /* lock held */
+        at++;
+    atomic_store_explicit(&into->slot[at & mask].frame, frame, memory_order_relaxed);
+    atomic_store_explicit(&into->slot[at & mask].name, (uint64_t)parent << 32 | id, memory_order_release); /* D1 */
+}
+
+static uint64_t frame_of(uintptr_t pc, bool exact)
+{
+    return (uint64_t)pc << 1 | exact;
+}
+
+/* All that are in a table into a larger one. */
+static void table_copy(struct table *into, struct table *from)
+{
+    for (uint32_t i = 0; i <= mask_of(from); i++) {
+        uint64_t name = atomic_load_explicit(&from->slot[i].name, memory_order_relaxed); /* lock held */
+        if (name != 0)
+            table_put(into, (uint32_t)name, (uint32_t)(name >> 32), node_at((uint32_t)name)->hash,
+                      atomic_load_explicit(&from->slot[i].frame, memory_order_relaxed));
+    }
+}
+
+/* Twice the table once it is five eighths full. */
 static bool table_ensure(void)
 {
     struct table *old = atomic_load_explicit(&table, memory_order_relaxed);
     uint32_t count = atomic_load_explicit(&node_count, memory_order_relaxed);
-    if (count < old->mask / 2)
+    if (count < mask_of(old) / 8 * 5)
         return true;
     unsigned order = 0;
     while (tables[order] != old)
@@ -102,9 +143,9 @@ static bool table_ensure(void)
     struct table *larger = order == ORDER_LAST ? NULL : table_take(order + 1);
     if (larger == NULL)
         return false;
-    for (uint32_t id = NBT_STACK_FIRST; id < count; id++)
-        table_put(larger, id, node_at(id)->parent, node_at(id)->pc);
+    table_copy(larger, old);
     atomic_store_explicit(&table, larger, memory_order_release); /* D2 */
+    table_drop(old, order);
     return true;
 }
 
@@ -139,7 +180,7 @@ static bool node_write(uint32_t id, uint32_t parent, uintptr_t pc, bool exact)
     return true;
 }
 
-static uint32_t node_add(uint32_t parent, uintptr_t pc, bool exact)
+static uint32_t node_add(uint32_t parent, uint64_t hash, uintptr_t pc, bool exact)
 {
     uint32_t id = atomic_load_explicit(&node_count, memory_order_relaxed); /* lock held */
     if (id == DEPOT_NODES_MAX || !segment_ensure(id) || !table_ensure()) {
@@ -152,33 +193,38 @@ static uint32_t node_add(uint32_t parent, uintptr_t pc, bool exact)
         return NBT_STACK_OTHER;
     struct node *node = node_at(id);
     node->pc = pc;
+    node->hash = hash;
     node->parent = parent;
-    node->is_exact = exact;
     atomic_store_explicit(&node->site, 0, memory_order_relaxed); /* D1 publishes it */
     atomic_store_explicit(&node_count, id + 1, memory_order_relaxed);
-    table_put(atomic_load_explicit(&table, memory_order_relaxed), id, parent, pc);
+    table_put(atomic_load_explicit(&table, memory_order_relaxed), id, parent, hash, frame_of(pc, exact));
     return id;
 }
 
-static NEB_COLD uint32_t child_slow(uint32_t parent, uintptr_t pc, bool exact)
+static NEB_COLD uint32_t child_slow(uint32_t parent, uint64_t hash, uintptr_t pc, bool exact)
 {
-    uint32_t slot;
     neb_lock_take(&neb_locks[LOCK_TRACE_DEPOT]);
-    uint32_t id = table_find(atomic_load_explicit(&table, memory_order_relaxed), parent, pc, exact, &slot);
+    uint32_t id = table_find(atomic_load_explicit(&table, memory_order_relaxed), parent, hash, frame_of(pc, exact));
     if (id == 0)
-        id = node_add(parent, pc, exact);
+        id = node_add(parent, hash, pc, exact);
     neb_lock_give(&neb_locks[LOCK_TRACE_DEPOT]);
     return id;
 }
 
-uint32_t neb_depot_child(uint32_t parent, uintptr_t pc, bool exact)
+uint32_t neb_depot_child(uint32_t parent, uint64_t hash, uintptr_t pc, bool exact)
 {
-    uint32_t slot;
     struct table *now = atomic_load_explicit(&table, memory_order_acquire); /* D2 */
     if (parent == NBT_STACK_OTHER || now == NULL)
         return NBT_STACK_OTHER;
-    uint32_t id = table_find(now, parent, pc, exact, &slot);
-    return NEB_LIKELY(id != 0) ? id : child_slow(parent, pc, exact);
+    uint32_t id = table_find(now, parent, hash, frame_of(pc, exact));
+    return NEB_LIKELY(id != 0) ? id : child_slow(parent, hash, pc, exact);
+}
+
+void neb_depot_prefetch(uint64_t hash)
+{
+    struct table *now = atomic_load_explicit(&table, memory_order_acquire); /* D2 */
+    if (now != NULL)
+        __builtin_prefetch(&now->slot[(uint32_t)(hash >> 32) & mask_of(now)]);
 }
 
 /* ---- the rest ---------------------------------------------------------------------------------------------------------- */
@@ -191,6 +237,11 @@ uint32_t neb_depot_site(uint32_t node)
 void neb_depot_set_site(uint32_t node, uint32_t site)
 {
     atomic_store_explicit(&node_at(node)->site, site, memory_order_release); /* S1 */
+}
+
+uint64_t neb_depot_number(void)
+{
+    return atomic_load_explicit(&number, memory_order_relaxed);
 }
 
 uint32_t neb_depot_count(void)
@@ -219,9 +270,10 @@ void neb_depot_begin(void)
     neb_lock_take(&neb_locks[LOCK_TRACE_DEPOT]);
     chunk = NULL;
     is_full = false;
+    atomic_fetch_add_explicit(&number, 1, memory_order_relaxed);
     for (unsigned order = ORDER_FIRST; order <= ORDER_LAST; order++)
-        for (uint32_t i = 0; tables[order] != NULL && i <= tables[order]->mask; i++)
-            atomic_store_explicit(&tables[order]->id[i], 0, memory_order_relaxed);
+        if (tables[order] != NULL && tables[order] == atomic_load_explicit(&table, memory_order_relaxed)) /* the others are empty */
+            table_drop(tables[order], order);
     atomic_store_explicit(&node_count, NBT_STACK_FIRST, memory_order_relaxed);
     atomic_store_explicit(&others, 0, memory_order_relaxed);
     bool has_room = segment_ensure(0);

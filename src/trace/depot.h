@@ -2,8 +2,9 @@
  *
  *   root <- main+12 <- parse+90 <- malloc's caller   a stack is the id of its innermost node
  *
- * A child is found by hash of (parent, address) without a lock; a new node is written to the file (NBT_STACKS) before its
- * id is known to anybody.
+ * A child is found by hash without a lock; a new node is written to the file (NBT_STACKS) before its id is known to anybody.
+ * The hash is the whole stack's, not the parent's id: so all lines of the table that a walk will look at can be asked for before
+ * the first of them is there.
  *
  * Ownership  nodes: constant once published, but for the site's number
  * Locks      LOCK_TRACE_DEPOT, then LOCK_TRACE_FILE, LOCK_META
@@ -12,16 +13,28 @@
 #ifndef NEB_TRACE_DEPOT_H
 #define NEB_TRACE_DEPOT_H
 
+#include "base/attr.h"
 #include "trace/format.h"
 #include <stdbool.h>
 
-/* The node of a frame. exact: pc is where a signal came, no return address. Any thread. */
-uint32_t neb_depot_child(uint32_t parent, uintptr_t pc, bool exact);
+/* Of a stack, from its caller's; the root's is anything. */
+NEB_INLINE uint64_t depot_hash(uint64_t parent_hash, uintptr_t pc, bool exact)
+{
+    uint64_t hash = (parent_hash ^ pc ^ (uint64_t)exact << 63) * UINT64_C(0x9E3779B97F4A7C15);
+    return hash ^ hash >> 29;
+}
+
+/* The node of a frame. exact: pc is where a signal came, no return address. hash: always the same one for this stack. Any thread. */
+uint32_t neb_depot_child(uint32_t parent, uint64_t hash, uintptr_t pc, bool exact);
+/* Where the stack with this hash would be is soon looked at. */
+void neb_depot_prefetch(uint64_t hash);
 
 /* What a node's stack is counted in; 0 until it is set. The node was returned by neb_depot_child. */
 uint32_t neb_depot_site(uint32_t node);
 void neb_depot_set_site(uint32_t node, uint32_t site);
 
+/* How many times it has begun: nodes are known by their number until it begins anew. */
+uint64_t neb_depot_number(void);
 uint32_t neb_depot_count(void);
 /* Allocations whose stack found no room. */
 uint64_t neb_depot_others(void);

@@ -135,5 +135,55 @@ START_TEST(a_stack_that_is_too_deep_keeps_its_inner_frames)
 }
 END_TEST
 
+/* Its caller's frame pointer is saved where its frame begins. */
+NEB_NOINLINE static uint32_t saves_fp(struct stack_cache *cache)
+{
+    volatile char *room = alloca(16 + (size_t)cache->generation % 2);
+    room[0] = 1;
+    uint32_t node = leaf(cache);
+    room[1] = room[0];
+    return node;
+}
+
+NEB_NOINLINE static uint32_t near_by(struct stack_cache *cache)
+{
+    uint32_t node = saves_fp(cache);
+    NOT_A_TAIL_CALL();
+    return node;
+}
+
+/* What near_by's callee saved stood where this one keeps something else. */
+NEB_NOINLINE static uint32_t far_off(struct stack_cache *cache)
+{
+    volatile char room[400];
+    for (unsigned i = 0; i < sizeof room; i++)
+        room[i] = 0x55;
+    uint32_t node = saves_fp(cache);
+    room[0] = room[1];
+    return node;
+}
+
+START_TEST(a_frame_pointer_that_was_saved_elsewhere_is_looked_for_there)
+{
+    static struct stack_cache cache;
+    static uint32_t (*volatile const way[])(struct stack_cache *) = {near_by, far_off, near_by, far_off, near_by};
+    const struct stack *newest[5];
+    uint32_t node[5];
+    volatile char *room = alloca(16 + (size_t)cache.generation % 2); /* this frame is based on its frame pointer */
+    room[0] = 1;
+    begin();
+    for (volatile unsigned i = 0; i < 5; i++) { /* one call, not five */
+        node[i] = way[i](&cache);
+        newest[i] = cache.newest;
+    }
+    for (unsigned i = 2; i < 5; i++) { /* both are remembered, and are found again */
+        ck_assert_uint_eq(node[i], node[i - 2]);
+        ck_assert_ptr_eq(newest[i], newest[i - 2]);
+    }
+    ck_assert_uint_ne(node[0], node[1]);
+}
+END_TEST
+
 UNIT_MAIN("capture", HOLDS(every_stack_of_several_threads_is_the_one_that_libunwind_sees), HOLDS(the_main_threads_stacks_too),
-          HOLDS(a_remembered_stack_is_not_taken_for_one_with_another_caller), HOLDS(a_stack_that_is_too_deep_keeps_its_inner_frames))
+          HOLDS(a_remembered_stack_is_not_taken_for_one_with_another_caller), HOLDS(a_stack_that_is_too_deep_keeps_its_inner_frames),
+          HOLDS(a_frame_pointer_that_was_saved_elsewhere_is_looked_for_there))
