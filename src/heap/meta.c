@@ -7,7 +7,7 @@
 #include "os/vm.h"
 #include "policy/tuning.h"
 
-enum { ORDER_MIN = 8, ORDER_MAX = 20 };
+enum { ORDER_MIN = 8, ORDER_MAX = 20, ARRAY_ALIGNMENT = 1 << ORDER_MIN };
 
 struct free_array {
     struct free_array *next;
@@ -66,7 +66,7 @@ void *neb_meta_array_take(unsigned order)
     if (array != NULL)
         free_arrays[order] = array->next;
     else
-        base = take_locked((size_t)1 << order, 64);
+        base = take_locked((size_t)1 << order, ARRAY_ALIGNMENT);
     neb_lock_give(&neb_locks[LOCK_META]);
     return base;
 }

@@ -14,7 +14,7 @@
 /* Zeroed, aligned to a power of two up to the page size; for good. */
 void *neb_meta_take(size_t bytes, size_t alignment);
 
-/* Arrays of 2^order bytes (8 <= order <= 20), contents undefined; go back for reuse in the same order. */
+/* Arrays of 2^order bytes (8 <= order <= 20), aligned to 256, contents undefined; go back for reuse in the same order. */
 void *neb_meta_array_take(unsigned order);
 void neb_meta_array_give(void *array, unsigned order);
 

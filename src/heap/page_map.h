@@ -100,6 +100,9 @@ NEB_INLINE _Atomic uint32_t *page_map_entry(const void *p)
 
 NEB_INLINE uint32_t page_map_load(const void *p)
 {
+    size_t index = window_index(p);
+    if (NEB_LIKELY(index < atomic_load_explicit(&neb_window_count, memory_order_acquire))) /* P4 */
+        return atomic_load_explicit(atomic_load_explicit(&neb_window_entry, memory_order_relaxed) + index, memory_order_acquire); /* P1 */
     _Atomic uint32_t *entry = page_map_entry(p);
     return entry == NULL ? ENTRY_NONE : atomic_load_explicit(entry, memory_order_acquire); /* P1 */
 }

@@ -1,21 +1,27 @@
 /* block.h - what is known of each recorded block: out of line, nothing inside or beside the block.
  *
- *   address >> 22 -> page of granules -> granule's array -> record by the block's number in the granule
+ *   root[address >> 34] -> leaf -> granule's array -> record by the block's number in the granule
  *
  *   record: | stack 24 | session 8 | tick 24 | number's upper 8 |   | lane 16 | size 16 | number's lower 32 |
  *   large and huge blocks: a record, and their size in the next one
  *
  * A block without record (it is older than the session, or was not sampled) has session 0 there, or another one.
  *
+ * A leaf's pointer leads into the array's first 256 bytes: so far into them as says what kind of blocks the array is for. One that
+ * is left over from a slab that is gone is known by that, without a look into it.
+ *
  * Ownership  a record: whoever has the block; arrays: LOCK_TRACE_BLOCKS, and never while a block in the granule is live
  * Locks      LOCK_TRACE_BLOCKS, LOCK_META
  * Failure    false: no memory, or memory of a scope or region: the block is not recorded
- * Sync       B1: an array is published after it was made; B2: so is a page. A record is for whoever has the block: relaxed is enough.
+ * Sync       B1: an array is published after it was made; B2: so is a leaf. A record is for whoever has the block: relaxed is enough.
  *            Others may look (census.h); what they see may be half old */
 #ifndef NEB_TRACE_BLOCK_H
 #define NEB_TRACE_BLOCK_H
 
 #include "base/attr.h"
+#include "heap/heap.h"
+#include "heap/page_map.h"
+#include "heap/size_class.h"
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,9 +45,80 @@ struct block_birth {
 
 enum { BLOCK_NUMBER_BITS = 40, BLOCK_TICK_BITS = 24, BLOCK_TICK_SHIFT = 24 /* ns: a tick is some 17 ms */ };
 
-/* Where the block's record is or would be: makes it (neb_block_slot) or not (neb_block_find). p is a block in use. */
-struct block_slot neb_block_slot(const void *p);
-struct block_slot neb_block_find(const void *p);
+/* ---- where a record is ----------------------------------------------------------------------------------------------------- */
+
+/* Kinds of blocks: the size classes, then large and huge ones; and what no array is for. */
+enum { BLOCK_KIND_FIRST = 1, BLOCK_KIND_LARGE = BLOCK_KIND_FIRST + CLASS_COUNT, BLOCK_KINDS, BLOCK_KIND_NONE = 255 };
+_Static_assert((unsigned)BLOCK_KINDS < (unsigned)BLOCK_KIND_NONE, "arrays are aligned to 256 bytes; no array at all looks like kind 0");
+
+/* Of a kind: (offset in the granule * inverse) >> 40 is the record's index. */
+struct block_kind {
+    uint64_t inverse;
+    uint32_t usable;
+    uint32_t count; /* records */
+};
+
+struct block_leaf {
+    unsigned char *_Atomic array[LEAF_GRANULES];
+};
+
+extern struct block_kind neb_block_kind[BLOCK_KINDS]; /* by neb_block_init */
+extern struct block_leaf *_Atomic neb_block_root[LEAF_COUNT];
+
+/* Before the first block is recorded, by one thread. */
+void neb_block_init(void);
+
+/* Memory of scopes and regions has its own kind of entry: both upper bits. */
+NEB_INLINE unsigned block_kind_of(uint32_t entry)
+{
+    if (NEB_LIKELY(entry_is_pooled(entry)))
+        return BLOCK_KIND_FIRST + entry_class(entry);
+    return entry == ENTRY_LARGE_HEAD || (entry_is_huge(entry) && (entry >> 30 & 1) == 0) ? BLOCK_KIND_LARGE : BLOCK_KIND_NONE;
+}
+
+/* p is a block in use. NULL: there is no array for its granule. */
+NEB_INLINE unsigned char *block_array(const void *p)
+{
+    struct block_leaf *leaf = atomic_load_explicit(&neb_block_root[ptr_address(p) >> LEAF_SHIFT], memory_order_acquire); /* B2 */
+    if (NEB_UNLIKELY(leaf == NULL))
+        return NULL;
+    return atomic_load_explicit(&leaf->array[(ptr_address(p) >> GRANULE_SHIFT) % LEAF_GRANULES], memory_order_acquire); /* B1 */
+}
+
+NEB_INLINE bool block_array_is(const unsigned char *array, unsigned kind)
+{
+    return ptr_address(array) % 256 == kind;
+}
+
+NEB_INLINE struct block_slot block_slot_in(unsigned char *array, const void *p, unsigned kind)
+{
+    const struct block_kind *its = &neb_block_kind[kind];
+    struct block_trace *first = (struct block_trace *)(void *)(array - kind);
+    return (struct block_slot){&first[ptr_address(p) % GRANULE_BYTES * its->inverse >> 40], kind == BLOCK_KIND_LARGE, its->usable};
+}
+
+NEB_COLD unsigned char *neb_block_array_make(const void *p, unsigned kind);
+
+/* Where the block's record is or would be: makes it (block_slot_make) or not (block_slot_find). p is a block in use. */
+NEB_INLINE struct block_slot block_slot_find(const void *p)
+{
+    unsigned kind = block_kind_of(page_map_load(p));
+    unsigned char *array = block_array(p);
+    if (NEB_UNLIKELY(!block_array_is(array, kind)))
+        return (struct block_slot){NULL, false, 0};
+    return block_slot_in(array, p, kind);
+}
+
+NEB_INLINE struct block_slot block_slot_make(const void *p)
+{
+    unsigned kind = block_kind_of(page_map_load(p));
+    unsigned char *array = block_array(p);
+    if (NEB_UNLIKELY(!block_array_is(array, kind))) {
+        if (kind == BLOCK_KIND_NONE || (array = neb_block_array_make(p, kind)) == NULL)
+            return (struct block_slot){NULL, false, 0};
+    }
+    return block_slot_in(array, p, kind);
+}
 
 /* All records of the granule at an address, which a slab's blocks are in; count 0: it is in none, or nothing was recorded there.
  * LOCK_TRACE_BLOCKS is held. */
@@ -51,6 +128,8 @@ struct block_records {
     unsigned class_index;
 };
 struct block_records neb_block_records_locked(const void *granule);
+
+/* ---- what it says ----------------------------------------------------------------------------------------------------------- */
 
 NEB_INLINE uint64_t block_word(const _Atomic uint64_t *word)
 {
@@ -71,12 +150,9 @@ NEB_INLINE bool block_get(const struct block_slot *slot, uint32_t session, struc
     uint64_t low = block_word(&record->low), high = block_word(&record->high);
     if ((low >> 24 & 255) != session)
         return false;
-    birth->stack = (uint32_t)low & 0xffffff;
-    birth->session = session;
-    birth->tick = (uint32_t)(low >> 32) & 0xffffff;
-    birth->lane = (uint32_t)high & 0xffff;
-    birth->number = high >> 32 | low >> 56 << 32;
-    birth->size = slot->is_large ? (size_t)block_word(&record[1].low) : (size_t)(high >> 16 & 0xffff);
+    *birth = (struct block_birth){(uint32_t)low & 0xffffff, session, (uint32_t)(low >> 32) & 0xffffff, (uint32_t)high & 0xffff,
+                                  high >> 32 | low >> 56 << 32,
+                                  NEB_UNLIKELY(slot->is_large) ? (size_t)block_word(&record[1].low) : (size_t)(high >> 16 & 0xffff)};
     return true;
 }
 
@@ -86,7 +162,7 @@ NEB_INLINE void block_set(const struct block_slot *slot, const struct block_birt
     uint64_t size = slot->is_large ? 0 : birth->size;
     block_word_set(&record->high, birth->lane | size << 16 | birth->number << 32);
     block_word_set(&record->low, birth->stack | (uint64_t)birth->session << 24 | (uint64_t)birth->tick << 32 | (birth->number >> 32) << 56);
-    if (slot->is_large)
+    if (NEB_UNLIKELY(slot->is_large))
         block_word_set(&record[1].low, birth->size);
 }
 

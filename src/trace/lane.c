@@ -36,7 +36,7 @@ static uint64_t now_ns(void)
     return atomic_load_explicit(&state()->now_ns, memory_order_relaxed);
 }
 
-static struct lane *lane_by_id(uint32_t id)
+struct lane *neb_lane_by_id(uint32_t id)
 {
     return atomic_load_explicit(&by_id[id], memory_order_acquire);
 }
@@ -361,16 +361,6 @@ void neb_lane_alloc(struct lane *lane, uint32_t stack, size_t size, size_t align
     event_end(lane, at);
 }
 
-/* Records have the lower bits only: a block's age tells the rest. */
-struct lane_origin neb_lane_origin(const struct lane *lane, const struct block_birth *birth)
-{
-    enum { SHIFT = 64 - BLOCK_NUMBER_BITS };
-    const struct lane *its = birth->lane == lane->id ? lane : lane_by_id(birth->lane);
-    uint64_t next = atomic_load_explicit(&its->number, memory_order_relaxed); /* at least what it was at the block's birth */
-    uint64_t age = (next - birth->number) << SHIFT >> SHIFT;
-    return (struct lane_origin){next - age, age, its != lane};
-}
-
 static unsigned char *remote_put(struct lane *lane, unsigned char *at, uint32_t its_lane, uint64_t number)
 {
     at = varint_put(at, its_lane);
@@ -384,7 +374,7 @@ void neb_lane_free(struct lane *lane, const struct block_birth *birth)
     unsigned char *at = event_begin(lane);
     if (at == NULL)
         return;
-    struct lane_origin origin = neb_lane_origin(lane, birth);
+    struct lane_origin origin = lane_origin(lane, birth);
     if (NEB_UNLIKELY(origin.is_remote)) {
         at = varint_put(at, code(NBT_OTHER, NBT_FREE_REMOTE));
         at = remote_put(lane, at, birth->lane, origin.number);
@@ -399,7 +389,7 @@ void neb_lane_realloc(struct lane *lane, const struct block_birth *old, uint32_t
     unsigned char *at = event_begin(lane);
     if (at == NULL)
         return;
-    struct lane_origin origin = neb_lane_origin(lane, old);
+    struct lane_origin origin = lane_origin(lane, old);
     at = varint_put(at, code(NBT_OTHER, origin.is_remote ? NBT_REALLOC_REMOTE : NBT_REALLOC));
     at = origin.is_remote ? remote_put(lane, at, old->lane, origin.number) : varint_put(at, origin.age - 1);
     at = varint_put(at, stack_distance(lane, stack));

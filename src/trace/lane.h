@@ -120,7 +120,16 @@ struct lane_origin {
     uint64_t number, age;
     bool is_remote; /* of another lane than the one that asks */
 };
-struct lane_origin neb_lane_origin(const struct lane *lane, const struct block_birth *birth);
+struct lane *neb_lane_by_id(uint32_t id);
+/* Records have the lower bits of the number only: a block's age tells the rest. */
+NEB_INLINE struct lane_origin lane_origin(const struct lane *lane, const struct block_birth *birth)
+{
+    enum { SHIFT = 64 - BLOCK_NUMBER_BITS };
+    const struct lane *its = NEB_LIKELY(birth->lane == lane->id) ? lane : neb_lane_by_id(birth->lane);
+    uint64_t next = atomic_load_explicit(&its->number, memory_order_relaxed); /* at least what it was at the block's birth */
+    uint64_t age = (next - birth->number) << SHIFT >> SHIFT;
+    return (struct lane_origin){next - age, age, its != lane};
+}
 
 /* After something was recorded: now and then the clock is looked at and the epoch counts up. */
 NEB_INLINE void lane_tick(struct lane *lane);

@@ -88,6 +88,7 @@ static void *grow(size_t span)
         if (error != 0) {
             fail(error);
         } else {
+            neb_vm_populate(base, span); /* all of it will be written: one call instead of a fault for each page */
             file_end += span;
             first_page->file_bytes = file_end;
         }

@@ -28,17 +28,14 @@ static void count(_Atomic uint64_t *counter, uint64_t amount)
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + amount, memory_order_relaxed);
 }
 
+/* For how many blocks a sampled one stands, in 256ths. */
 static uint64_t weight_of(size_t size)
 {
-    if (NEB_LIKELY(trace_mode() != NBT_MODE_SAMPLE))
-        return 0;
     return neb_sample_weight(size, atomic_load_explicit(&state()->sample_bytes, memory_order_relaxed));
 }
 
-static void filter_change(const void *p, int change)
+static NEB_NOINLINE void filter_count(const void *p, int change)
 {
-    if (NEB_LIKELY(trace_mode() != NBT_MODE_SAMPLE))
-        return;
     _Atomic uint8_t *slot = trace_filter_slot(p);
     uint8_t now = atomic_load_explicit(slot, memory_order_relaxed);
     /* Relaxed: whoever frees the block learned of it from whoever allocated it. */
@@ -47,8 +44,15 @@ static void filter_change(const void *p, int change)
         continue;
 }
 
+static void filter_change(uint32_t mode, const void *p, int change)
+{
+    if (NEB_UNLIKELY(mode == NBT_MODE_SAMPLE))
+        filter_count(p, change);
+}
+
 void neb_record_begin(void)
 {
+    neb_block_init();
     for (unsigned i = 0; i < 1u << FILTER_BITS; i++)
         if (atomic_load_explicit(&state()->filter[i], memory_order_relaxed) != 0) /* mostly it is zero, and stays untouched */
             atomic_store_explicit(&state()->filter[i], 0, memory_order_relaxed); /* the mode publishes it: T1 */
@@ -56,29 +60,37 @@ void neb_record_begin(void)
 
 /* ---- the end of a block ------------------------------------------------------------------------------------------------- */
 
-static void free_in_site(struct lane *lane, const struct block_birth *birth)
+NEB_INLINE void free_in_site(struct lane *lane, uint32_t mode, const struct block_birth *birth)
 {
-    struct lane_origin origin = neb_lane_origin(lane, birth);
+    struct lane_origin origin = lane_origin(lane, birth);
     if (NEB_UNLIKELY(origin.is_remote))
         count(&lane->counts.frees_remote, 1);
-    uint32_t ticks = (tick_of(now_ns()) - birth->tick) & ((1u << BLOCK_TICK_BITS) - 1);
-    struct site_free end = {birth->size, origin.age, (uint64_t)ticks << BLOCK_TICK_SHIFT, origin.is_remote, weight_of(birth->size)};
-    neb_site_free(birth->stack, &end);
+    uint64_t life_ns = (uint64_t)((tick_of(now_ns()) - birth->tick) & ((1u << BLOCK_TICK_BITS) - 1)) << BLOCK_TICK_SHIFT;
+    neb_site_free(birth->stack, birth->size, origin.age, life_ns, origin.is_remote);
+    if (NEB_UNLIKELY(mode == NBT_MODE_SAMPLE))
+        neb_site_free_weigh(birth->stack, birth->size, weight_of(birth->size));
 }
 
-static void end_count(struct lane *lane, const struct block_birth *birth)
+NEB_INLINE void end_count(struct lane *lane, const struct block_birth *birth)
 {
     count(&lane->counts.frees, 1);
     count(&lane->counts.freed_bytes, birth->size);
 }
 
-static void end_record(struct lane *lane, const struct block_birth *birth)
+NEB_INLINE void end_record(struct lane *lane, uint32_t mode, const struct block_birth *birth)
 {
-    if (trace_mode() == NBT_MODE_TRACE)
-        neb_lane_free(lane, birth);
-    else
-        free_in_site(lane, birth);
+    if (mode == NBT_MODE_TRACE) {
+        struct block_birth copy = *birth; /* so that the other modes need it nowhere in memory */
+        neb_lane_free(lane, &copy);
+    } else {
+        free_in_site(lane, mode, birth);
+    }
     end_count(lane, birth);
+}
+
+static NEB_NOINLINE void end_record_late(struct lane *lane, uint32_t mode, const struct block_birth *birth)
+{
+    end_record(lane, mode, birth);
 }
 
 /* ---- the beginning of one -------------------------------------------------------------------------------------------------- */
@@ -89,10 +101,8 @@ static uint64_t distance_draw(struct lane *lane)
 }
 
 /* In mode sample, whether the next sample lies in this block. */
-static bool is_wanted(struct lane *lane, size_t size)
+static bool is_sample(struct lane *lane, size_t size)
 {
-    if (NEB_LIKELY(trace_mode() != NBT_MODE_SAMPLE))
-        return true;
     size_t bytes = size + (size == 0);
     if (lane->until_sample == 0)
         lane->until_sample = distance_draw(lane);
@@ -101,47 +111,53 @@ static bool is_wanted(struct lane *lane, size_t size)
     return is_wanted;
 }
 
-static size_t usable_of(const void *p, const struct block_slot *slot)
+static bool is_wanted(struct lane *lane, uint32_t mode, size_t size)
 {
-    return slot->is_large ? neb_large_usable(p, page_map_load(p)) : slot->usable;
+    return NEB_LIKELY(mode != NBT_MODE_SAMPLE) || is_sample(lane, size);
 }
 
-static void alloc_in_site(void *p, const struct block_slot *slot, uint32_t number, size_t size, const void *old, bool is_realloc)
+NEB_INLINE void alloc_in_site(uint32_t mode, const void *p, const struct block_slot *slot, uint32_t number, size_t size)
 {
-    struct site_alloc alloc = {size, usable_of(p, slot), now_ns(), is_realloc, is_realloc && old != p, weight_of(size)};
-    neb_site_alloc(number, &alloc);
+    size_t usable = NEB_UNLIKELY(slot->is_large) ? neb_large_usable(p, page_map_load(p)) : slot->usable;
+    neb_site_alloc(number, size, usable, now_ns());
+    if (NEB_UNLIKELY(mode == NBT_MODE_SAMPLE))
+        neb_site_alloc_weigh(number, size, weight_of(size));
 }
 
-/* The record names the stack in mode trace, and the site in the others. taken: the old block's, if this is a realloc. */
-static void begin_record(struct lane *lane, void *p, const struct record_call *call, const void *old, const struct record_taken *taken)
+/* The record names the stack in mode trace, and the site in the others. taken: the old block's, if this is a realloc, else NULL. */
+NEB_INLINE void begin_record(struct lane *lane, uint32_t mode, void *p, const struct record_call *call, const void *old,
+                                    const struct record_taken *taken)
 {
-    struct block_slot slot = neb_block_slot(p);
+    struct block_slot slot = block_slot_make(p);
     struct block_birth before;
     uint32_t session = atomic_load_explicit(&state()->session, memory_order_relaxed);
     bool is_realloc = taken != NULL && taken->has_record;
     if (NEB_UNLIKELY(slot.record == NULL)) { /* memory of a scope, or none for the record */
         if (is_realloc)
-            end_record(lane, &taken->birth);
+            end_record_late(lane, mode, &taken->birth);
         return;
     }
     __builtin_prefetch(slot.record, 1); /* it is rarely in the cache, and the stack takes long enough for it to come */
     struct captured stack = neb_capture(&lane->stacks, &call->place);
     if (NEB_UNLIKELY(block_get(&slot, session, &before))) { /* its free came in the middle of recording something else */
-        filter_change(p, -1);
-        end_record(lane, &before);
+        struct block_birth copy = before;
+        filter_change(mode, p, -1);
+        end_record_late(lane, mode, &copy);
     }
-    bool is_traced = trace_mode() == NBT_MODE_TRACE;
+    bool is_traced = mode == NBT_MODE_TRACE;
     uint32_t named = is_traced ? stack.node : site_of(stack.node, stack.note);
     struct block_birth birth = {named, session, tick_of(now_ns()), lane->id,
                                 atomic_load_explicit(&lane->number, memory_order_relaxed), call->size};
     block_set(&slot, &birth);
-    filter_change(p, 1);
+    filter_change(mode, p, 1);
     if (NEB_UNLIKELY(stack.node == NBT_STACK_OTHER))
         neb_depot_count_other();
     if (!is_traced) {
         if (is_realloc)
-            free_in_site(lane, &taken->birth);
-        alloc_in_site(p, &slot, named, call->size, old, is_realloc);
+            free_in_site(lane, mode, &taken->birth);
+        alloc_in_site(mode, p, &slot, named, call->size);
+        if (is_realloc)
+            neb_site_resized(named, old != p);
     } else if (is_realloc) {
         neb_lane_realloc(lane, &taken->birth, stack.node, call->size, old != p);
     } else {
@@ -159,10 +175,11 @@ static void begin_record(struct lane *lane, void *p, const struct record_call *c
 void neb_record_alloc(void *p, const struct record_call *call)
 {
     struct lane *lane = lane_enter();
-    if (lane == NULL)
+    if (NEB_UNLIKELY(lane == NULL))
         return;
-    if (is_wanted(lane, call->size))
-        begin_record(lane, p, call, NULL, NULL);
+    uint32_t mode = trace_mode();
+    if (is_wanted(lane, mode, call->size))
+        begin_record(lane, mode, p, call, NULL, NULL);
     lane_tick(lane);
     lane_leave(lane);
 }
@@ -181,9 +198,9 @@ void neb_record_failed(const struct record_call *call)
 /* ---- free and realloc ----------------------------------------------------------------------------------------------------- */
 
 /* What is known of the block; false: nothing in this session. */
-static bool record_find(const void *p, struct block_slot *slot, struct block_birth *birth)
+NEB_INLINE bool record_find(const void *p, struct block_slot *slot, struct block_birth *birth)
 {
-    *slot = neb_block_find(p);
+    *slot = block_slot_find(p);
     return block_get(slot, atomic_load_explicit(&state()->session, memory_order_relaxed), birth);
 }
 
@@ -203,11 +220,12 @@ void neb_record_free(void *p)
         return;
     }
     struct lane *lane = lane_enter();
-    if (lane == NULL)
+    if (NEB_UNLIKELY(lane == NULL))
         return;
+    uint32_t mode = trace_mode();
     block_clear(&slot);
-    filter_change(p, -1);
-    end_record(lane, &birth);
+    filter_change(mode, p, -1);
+    end_record(lane, mode, &birth);
     lane_tick(lane);
     lane_leave(lane);
 }
@@ -227,7 +245,7 @@ struct record_taken neb_record_take(void *p)
     taken.has_record = true;
     taken.birth = birth;
     block_clear(&slot);
-    filter_change(p, -1);
+    filter_change(trace_mode(), p, -1);
     lane_leave(lane);
     return taken;
 }
@@ -237,19 +255,20 @@ void neb_record_settle(const void *old, void *p, const struct record_taken *take
     struct lane *lane = lane_enter();
     if (lane == NULL)
         return;
-    if (p != NULL && is_wanted(lane, call->size))
-        begin_record(lane, p, call, old, taken);
+    uint32_t mode = trace_mode();
+    if (p != NULL && is_wanted(lane, mode, call->size))
+        begin_record(lane, mode, p, call, old, taken);
     else if (taken->has_record)
-        end_record(lane, &taken->birth);
+        end_record_late(lane, mode, &taken->birth);
     lane_tick(lane);
     lane_leave(lane);
 }
 
 void neb_record_undo(void *p, const struct record_taken *taken)
 {
-    struct block_slot slot = neb_block_find(p);
+    struct block_slot slot = block_slot_find(p);
     if (!taken->has_record || slot.record == NULL)
         return;
     block_set(&slot, &taken->birth);
-    filter_change(p, 1);
+    filter_change(trace_mode(), p, 1);
 }

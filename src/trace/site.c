@@ -97,25 +97,23 @@ uint32_t neb_site_stack(uint32_t number)
 
 static bool is_shared(void)
 {
-    return atomic_load_explicit(&neb_trace_page.state.is_shared, memory_order_relaxed) != 0; /* set while nobody counts */
+    return NEB_UNLIKELY(atomic_load_explicit(&neb_trace_page.state.is_shared, memory_order_relaxed) != 0); /* set while nobody counts */
 }
 
-static void site_lock(struct nbt_site *site)
+static NEB_NOINLINE void site_lock(struct nbt_site *site)
 {
-    if (NEB_UNLIKELY(is_shared()))
-        while (__atomic_exchange_n(&site->lock, 1, __ATOMIC_ACQUIRE) != 0)
-            neb_lock_pause();
+    while (__atomic_exchange_n(&site->lock, 1, __ATOMIC_ACQUIRE) != 0)
+        neb_lock_pause();
 }
 
 static void site_unlock(struct nbt_site *site)
 {
-    if (NEB_UNLIKELY(is_shared()))
-        __atomic_store_n(&site->lock, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&site->lock, 0, __ATOMIC_RELEASE);
 }
 
-static uint64_t sum_add(_Atomic uint64_t *sum, uint64_t amount)
+static uint64_t sum_add(_Atomic uint64_t *sum, uint64_t amount, bool shared)
 {
-    if (NEB_UNLIKELY(is_shared()))
+    if (shared)
         return atomic_fetch_add_explicit(sum, amount, memory_order_relaxed) + amount; /* a statistic */
     uint64_t now = atomic_load_explicit(sum, memory_order_relaxed) + amount;
     atomic_store_explicit(sum, now, memory_order_relaxed);
@@ -139,7 +137,7 @@ static NEB_NOINLINE void peak_raise(uint64_t live, uint64_t now_ns)
     uint64_t peak = atomic_load_explicit(&state->peak_bytes, memory_order_relaxed);
     while (live > peak)
         if (atomic_compare_exchange_weak_explicit(&state->peak_bytes, &peak, live, memory_order_relaxed, memory_order_relaxed)) {
-            (void)sum_add(&state->peak_number, 1);
+            (void)sum_add(&state->peak_number, 1, is_shared());
             atomic_store_explicit(&state->peak_ns, now_ns, memory_order_relaxed);
             return;
         }
@@ -157,61 +155,126 @@ static uint64_t weighted_bytes(uint64_t weight, uint64_t bytes)
     return bytes * (weight / WEIGHT_ONE) + bytes * (weight % WEIGHT_ONE) / WEIGHT_ONE;
 }
 
-void neb_site_alloc(uint32_t number, const struct site_alloc *alloc)
+NEB_INLINE void alloc_count(struct nbt_site *site, size_t size, size_t usable, uint64_t now_ns, bool shared)
 {
     struct trace_state *state = &neb_trace_page.state;
-    struct nbt_site *site = site_at(number);
-    if (NEB_UNLIKELY(site == NULL))
-        return;
-    site_lock(site);
+    if (shared)
+        site_lock(site);
     peak_note(site);
     if (site->allocs++ == 0)
-        site->first_ns = alloc->now_ns;
-    site->last_ns = alloc->now_ns;
-    site->bytes += alloc->size;
-    site->usable_bytes += alloc->usable;
+        site->first_ns = now_ns;
+    site->last_ns = now_ns;
+    site->bytes += size;
+    site->usable_bytes += usable;
     uint64_t blocks = site->allocs - site->frees, bytes = site->bytes - site->freed_bytes;
     if (blocks > site->live_blocks_max)
         site->live_blocks_max = blocks;
     if (bytes > site->live_bytes_max)
         site->live_bytes_max = bytes;
-    if (alloc->size > site->size_max)
-        site->size_max = alloc->size;
-    site->reallocs += alloc->is_realloc;
-    site->reallocs_moved += alloc->has_moved;
-    site->size[bucket_of(alloc->size, NBT_SIZE_BUCKETS)]++;
-    if (alloc->weight != 0) {
-        site->weighted_allocs += alloc->weight;
-        site->weighted_bytes += weighted_bytes(alloc->weight, alloc->size);
-    }
-    site_unlock(site);
-    (void)sum_add(&state->live_blocks, 1);
-    uint64_t live = sum_add(&state->live_bytes, alloc->size);
+    if (size > site->size_max)
+        site->size_max = size;
+    site->size[bucket_of(size, NBT_SIZE_BUCKETS)]++;
+    if (shared)
+        site_unlock(site);
+    (void)sum_add(&state->live_blocks, 1, shared);
+    uint64_t live = sum_add(&state->live_bytes, size, shared);
     if (live > atomic_load_explicit(&state->peak_bytes, memory_order_relaxed))
-        peak_raise(live, alloc->now_ns);
+        peak_raise(live, now_ns);
 }
 
-void neb_site_free(uint32_t number, const struct site_free *free_)
+NEB_INLINE void free_count(struct nbt_site *site, size_t size, uint64_t age, uint64_t life_ns, bool is_remote, bool shared)
 {
     struct trace_state *state = &neb_trace_page.state;
+    if (shared)
+        site_lock(site);
+    peak_note(site);
+    site->frees++;
+    site->freed_bytes += size;
+    site->life_ns += life_ns;
+    site->age[bucket_of(age, NBT_AGE_BUCKETS)]++;
+    if (is_remote)
+        site->frees_remote++;
+    else if (age <= 1)
+        site->frees_at_once++;
+    if (shared)
+        site_unlock(site);
+    (void)sum_add(&state->live_blocks, ~UINT64_C(0), shared);
+    (void)sum_add(&state->live_bytes, 0 - (uint64_t)size, shared);
+}
+
+/* Of their own, so that the first lane's calls save no registers for them. */
+static NEB_NOINLINE void alloc_count_shared(struct nbt_site *site, size_t size, size_t usable, uint64_t now_ns)
+{
+    alloc_count(site, size, usable, now_ns, true);
+}
+
+static NEB_NOINLINE void free_count_shared(struct nbt_site *site, size_t size, uint64_t age, uint64_t life_ns, bool is_remote)
+{
+    free_count(site, size, age, life_ns, is_remote, true);
+}
+
+void neb_site_alloc(uint32_t number, size_t size, size_t usable, uint64_t now_ns)
+{
     struct nbt_site *site = site_at(number);
     if (NEB_UNLIKELY(site == NULL))
         return;
-    site_lock(site);
-    peak_note(site);
-    site->frees++;
-    site->freed_bytes += free_->size;
-    site->frees_remote += free_->is_remote;
-    site->frees_at_once += free_->age <= 1 && !free_->is_remote;
-    site->life_ns += free_->life_ns;
-    site->age[bucket_of(free_->age, NBT_AGE_BUCKETS)]++;
-    if (free_->weight != 0) {
-        site->weighted_frees += free_->weight;
-        site->weighted_freed_bytes += weighted_bytes(free_->weight, free_->size);
-    }
-    site_unlock(site);
-    (void)sum_add(&state->live_blocks, ~UINT64_C(0));
-    (void)sum_add(&state->live_bytes, 0 - (uint64_t)free_->size);
+    if (is_shared())
+        alloc_count_shared(site, size, usable, now_ns);
+    else
+        alloc_count(site, size, usable, now_ns, false);
+}
+
+void neb_site_free(uint32_t number, size_t size, uint64_t age, uint64_t life_ns, bool is_remote)
+{
+    struct nbt_site *site = site_at(number);
+    if (NEB_UNLIKELY(site == NULL))
+        return;
+    if (is_shared())
+        free_count_shared(site, size, age, life_ns, is_remote);
+    else
+        free_count(site, size, age, life_ns, is_remote, false);
+}
+
+void neb_site_resized(uint32_t number, bool has_moved)
+{
+    struct nbt_site *site = site_at(number);
+    if (site == NULL)
+        return;
+    bool shared = is_shared();
+    if (shared)
+        site_lock(site);
+    site->reallocs++;
+    site->reallocs_moved += has_moved;
+    if (shared)
+        site_unlock(site);
+}
+
+void neb_site_alloc_weigh(uint32_t number, size_t size, uint64_t weight)
+{
+    struct nbt_site *site = site_at(number);
+    if (site == NULL)
+        return;
+    bool shared = is_shared();
+    if (shared)
+        site_lock(site);
+    site->weighted_allocs += weight;
+    site->weighted_bytes += weighted_bytes(weight, size);
+    if (shared)
+        site_unlock(site);
+}
+
+void neb_site_free_weigh(uint32_t number, size_t size, uint64_t weight)
+{
+    struct nbt_site *site = site_at(number);
+    if (site == NULL)
+        return;
+    bool shared = is_shared();
+    if (shared)
+        site_lock(site);
+    site->weighted_frees += weight;
+    site->weighted_freed_bytes += weighted_bytes(weight, size);
+    if (shared)
+        site_unlock(site);
 }
 
 /* ---- the file ------------------------------------------------------------------------------------------------------------ */

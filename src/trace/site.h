@@ -25,23 +25,16 @@ NEB_INLINE uint32_t site_of(uint32_t node, uint32_t *note)
     return NEB_LIKELY(note != NULL && *note != 0) ? *note : neb_site_find(node, note);
 }
 
-struct site_alloc {
-    size_t size, usable;
-    uint64_t now_ns;
-    bool is_realloc, has_moved;
-    uint64_t weight; /* mode sample: in 256ths of a block; else 0 */
-};
-/* Of a number that has no site, or not any more, nothing is counted. */
-void neb_site_alloc(uint32_t number, const struct site_alloc *alloc);
+/* Of a number that has no site, or not any more, nothing is counted. usable: bytes of the block as it is. */
+void neb_site_alloc(uint32_t number, size_t size, size_t usable, uint64_t now_ns);
+/* After neb_site_alloc: it was a realloc, which moved the block or did not. */
+void neb_site_resized(uint32_t number, bool has_moved);
+/* age: in allocations; is_remote: by another thread than the one that allocated. */
+void neb_site_free(uint32_t number, size_t size, uint64_t age, uint64_t life_ns, bool is_remote);
 
-struct site_free {
-    size_t size;
-    uint64_t age;    /* in allocations */
-    uint64_t life_ns;
-    bool is_remote;
-    uint64_t weight;
-};
-void neb_site_free(uint32_t number, const struct site_free *free_);
+/* Mode sample, after each of the two: for how many blocks this one stands, in 256ths. */
+void neb_site_alloc_weigh(uint32_t number, size_t size, uint64_t weight);
+void neb_site_free_weigh(uint32_t number, size_t size, uint64_t weight);
 
 /* The stack whose sums a site has; NBT_STACK_OTHER for a number without site. Between begin and finish. */
 uint32_t neb_site_stack(uint32_t number);
