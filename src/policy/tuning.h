@@ -145,9 +145,9 @@ enum {
     SITES_MAX = 1 << 18,     /* call stacks that allocate, 512 bytes each in the file: 128 MiB at most; that cc1plus had 65,000 */
     STACK_FRAMES_MAX = 128,  /* the largest depth that can be asked for */
     TRACE_DEPTH_DEFAULT = 64, /* as in heaptrack */
-    STACK_CACHE_SLOTS = 256, /* call stacks that a thread remembers whole, 8 KiB each, made as they are needed */
-    STACK_CACHE_WAYS = 4,    /* of them with the same place: loops that call from several places outside of it alternate */
-    STACK_CACHE_CHILDREN = 1024, /* nodes of the depot that a thread remembers, 16 bytes each */
+    STACK_CACHE_SLOTS = 512, /* call stacks that a thread remembers whole, 8 KiB each, made as they are needed */
+    STACK_CACHE_WAYS = 8,    /* of them with the same place: loops that call from several places outside of it alternate */
+    STACK_CACHE_CHILDREN = 4096, /* nodes of the depot that a thread remembers, 16 bytes each */
     LANE_CHUNK_BYTES_FIRST = 4096, /* a lane's first chunk: thousands of threads write a little each */
     LANE_CHUNK_BYTES_MAX = 262144,
     STACKS_CHUNK_BYTES_FIRST = 16384,
