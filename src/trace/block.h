@@ -2,7 +2,7 @@
  *
  *   root[address >> 34] -> leaf -> granule's array -> record by the block's number in the granule
  *
- *   record: | stack 24 | session 8 | tick 24 | number's upper 8 |   | lane 16 | size 16 | number's lower 32 |
+ *   record: | stack 24 | session 8 | tick 24 | number's upper 8 |   | lane 16 | size 17 | number's lower 31 |
  *   large and huge blocks: a record, and their size in the next one
  *
  * A block without record (it is older than the session, or was not sampled) has session 0 there, or another one.
@@ -39,11 +39,19 @@ struct block_slot {
 
 struct block_birth {
     uint32_t stack, session, tick, lane;
-    uint64_t number; /* modulo 2^40 */
+    uint64_t number; /* modulo 2^39 */
     size_t size;
 };
 
-enum { BLOCK_NUMBER_BITS = 40, BLOCK_TICK_BITS = 24, BLOCK_TICK_SHIFT = 24 /* ns: a tick is some 17 ms */ };
+enum {
+    BLOCK_SIZE_BITS = 17,
+    BLOCK_NUMBER_BITS = 39,
+    BLOCK_NUMBER_LOW = 48 - BLOCK_SIZE_BITS, /* bits of it beside the size */
+    BLOCK_TICK_BITS = 24,
+    BLOCK_TICK_SHIFT = 24 /* ns: a tick is some 17 ms */
+};
+_Static_assert(SMALL_MAX < 1 << BLOCK_SIZE_BITS, "all sizes of pooled blocks, the largest too");
+_Static_assert(BLOCK_NUMBER_BITS == BLOCK_NUMBER_LOW + 8, "the number's upper bits are a byte");
 
 /* ---- where a record is ----------------------------------------------------------------------------------------------------- */
 
@@ -151,8 +159,9 @@ NEB_INLINE bool block_get(const struct block_slot *slot, uint32_t session, struc
     if ((low >> 24 & 255) != session)
         return false;
     *birth = (struct block_birth){(uint32_t)low & 0xffffff, session, (uint32_t)(low >> 32) & 0xffffff, (uint32_t)high & 0xffff,
-                                  high >> 32 | low >> 56 << 32,
-                                  NEB_UNLIKELY(slot->is_large) ? (size_t)block_word(&record[1].low) : (size_t)(high >> 16 & 0xffff)};
+                                  high >> (64 - BLOCK_NUMBER_LOW) | low >> 56 << BLOCK_NUMBER_LOW,
+                                  NEB_UNLIKELY(slot->is_large) ? (size_t)block_word(&record[1].low)
+                                                               : (size_t)(high >> 16) & ((1u << BLOCK_SIZE_BITS) - 1)};
     return true;
 }
 
@@ -160,8 +169,9 @@ NEB_INLINE void block_set(const struct block_slot *slot, const struct block_birt
 {
     struct block_trace *record = slot->record;
     uint64_t size = slot->is_large ? 0 : birth->size;
-    block_word_set(&record->high, birth->lane | size << 16 | birth->number << 32);
-    block_word_set(&record->low, birth->stack | (uint64_t)birth->session << 24 | (uint64_t)birth->tick << 32 | (birth->number >> 32) << 56);
+    block_word_set(&record->high, birth->lane | size << 16 | birth->number << (64 - BLOCK_NUMBER_LOW));
+    block_word_set(&record->low, birth->stack | (uint64_t)birth->session << 24 | (uint64_t)birth->tick << 32 |
+                                     (birth->number >> BLOCK_NUMBER_LOW) << 56);
     if (NEB_UNLIKELY(slot->is_large))
         block_word_set(&record[1].low, birth->size);
 }

@@ -69,6 +69,21 @@ static void known(long n)
         free(kept[2 * i]);
 }
 
+/* n times: of each size around a power of two up to 1 MiB, 5 blocks; 2 of them stay. */
+static void sizes(long n)
+{
+    for (long i = 0; i < n; i++)
+        for (size_t power = 16; power <= 1 << 20; power *= 2)
+            for (size_t size = power - 1; size <= power + 1; size++) {
+                void *block[5];
+                for (int k = 0; k < 5; k++)
+                    block[k] = site_a(size);
+                free(block[3]);
+                free(block[0]);
+                free(block[4]);
+            }
+}
+
 /* Of 50,000 blocks of 40 bytes one in a hundred stays, of 600 of 10,000 bytes one in eight: they keep nearly empty slabs. A large
  * one stays, too. */
 static void pins(void)
@@ -349,6 +364,8 @@ int main(int argc, char **argv)
     long n = argc > 2 ? atol(argv[2]) : 0;
     if (strcmp(deed, "known") == 0)
         known(n);
+    else if (strcmp(deed, "sizes") == 0)
+        sizes(n);
     else if (strcmp(deed, "pins") == 0)
         pins();
     else if (strcmp(deed, "threads") == 0)
