@@ -28,12 +28,14 @@ struct frame {
 struct stack {
     uintptr_t pc, sp, fp;
     uintptr_t anchor; /* slots are distances from here; stacks that share frames share it */
-    uint64_t generation;
+    uint64_t generation; /* 0: not remembered */
+    struct stack *next;  /* that came after this one the last time; NULL, or one that may be another one by now */
     uint32_t node, note;
     uint16_t frame_count, check_count;
     uint8_t uses_fp;      /* the first frame's fp decided something */
     uint8_t is_complete;  /* not cut off at the depth */
     uint8_t is_checkable; /* checks describe all that was read */
+    uint8_t is_used;      /* since it was last looked at for a victim */
     int32_t distance[CHECKS_MAX];
     uintptr_t value[CHECKS_MAX];
     struct frame frame[STACK_FRAMES_MAX];
@@ -386,7 +388,7 @@ static void stack_capture(struct stack_cache *cache, struct stack *stack, const 
 
 /* ---- remembered stacks ------------------------------------------------------------------------------------------------- */
 
-/* Stacks with the same place fall into one set; the newest is in front. */
+/* Stacks with the same place fall into one set; what was looked for last is in front. */
 static struct stack **set_of(struct stack_cache *cache, const struct place *place)
 {
     uintptr_t hash = (place->pc ^ place->sp >> 3) * (uintptr_t)UINT64_C(0x9E3779B97F4A7C15);
@@ -402,17 +404,35 @@ static void set_move_to_front(struct stack **set, unsigned way)
     set[0] = found;
 }
 
-static bool is_same_stack(const struct stack *stack, const struct place *place, uint64_t generation)
+/* The way to give up: the hindmost that was of no use lately. Those that only ever come as somebody's next stand behind, too. */
+static unsigned set_victim(struct stack **set)
+{
+    for (unsigned way = STACK_CACHE_WAYS; way-- > 0;) {
+        if (set[way] == NULL || !set[way]->is_used)
+            return way;
+        set[way]->is_used = 0;
+    }
+    return STACK_CACHE_WAYS - 1;
+}
+
+NEB_INLINE bool is_same_stack(const struct stack *stack, const struct place *place, uint64_t generation)
 {
     return stack != NULL && stack->pc == place->pc && stack->sp == place->sp && stack->generation == generation &&
            (!stack->uses_fp || stack->fp == place->fp) &&
            checks_broken(stack, anchor_of(stack, place), stack->check_count, 0) == 0;
 }
 
+static struct captured captured(struct stack_cache *cache, struct stack *stack)
+{
+    stack->is_used = 1;
+    cache->newest = stack;
+    return (struct captured){stack->node, &stack->note};
+}
+
 /* Into the spare stack, which then takes its place among the others. */
 static NEB_NOINLINE struct captured capture_slow(struct stack_cache *cache, struct stack **set, const struct place *place)
 {
-    const struct stack *newest = cache->newest;
+    struct stack *newest = cache->newest;
     children_check(cache);
     if (cache->spare == NULL)
         cache->spare = neb_meta_array_take(STACK_ORDER);
@@ -420,35 +440,44 @@ static NEB_NOINLINE struct captured capture_slow(struct stack_cache *cache, stru
     if (stack == NULL)
         return (struct captured){NBT_STACK_NONE, NULL};
     stack_capture(cache, stack, place, newest != NULL && newest->generation == cache->generation ? newest : NULL);
-    if (stack->is_checkable && place->stack != NULL && stack->node != NBT_STACK_NONE) {
-        cache->spare = set[STACK_CACHE_WAYS - 1];
-        set[STACK_CACHE_WAYS - 1] = cache->newest = stack;
-        set_move_to_front(set, STACK_CACHE_WAYS - 1);
+    stack->next = NULL;
+    if (!stack->is_checkable || place->stack == NULL || stack->node == NBT_STACK_NONE) {
+        stack->generation = 0;
+        return (struct captured){stack->node, &stack->note};
     }
-    return (struct captured){stack->node, &stack->note};
+    unsigned way = set_victim(set);
+    cache->spare = set[way];
+    if (cache->spare != NULL)
+        cache->spare->generation = 0; /* others may still know it as their next */
+    set[way] = stack;
+    set_move_to_front(set, way);
+    if (newest != NULL)
+        newest->next = stack;
+    return captured(cache, stack);
 }
 
-/* Not the stack that stood at this place last. */
-static NEB_NOINLINE struct captured capture_other(struct stack_cache *cache, struct stack **set, const struct place *place)
+/* Not the stack that came after the newest one the last time. */
+static NEB_NOINLINE struct captured capture_other(struct stack_cache *cache, const struct place *place)
 {
-    for (unsigned way = 1; way < STACK_CACHE_WAYS; way++)
+    struct stack **set = set_of(cache, place);
+    for (unsigned way = 0; way < STACK_CACHE_WAYS; way++)
         if (is_same_stack(set[way], place, cache->generation)) {
             set_move_to_front(set, way);
-            cache->newest = set[0];
-            return (struct captured){set[0]->node, &set[0]->note};
+            if (cache->newest != NULL)
+                cache->newest->next = set[0];
+            return captured(cache, set[0]);
         }
     return capture_slow(cache, set, place);
 }
 
 struct captured neb_capture(struct stack_cache *cache, const struct place *place)
 {
-    struct stack **set = set_of(cache, place), *first = set[0];
     uint64_t generation = atomic_load_explicit(&neb_trace_page.state.generation, memory_order_relaxed); /* a hint */
+    struct stack *next = cache->newest == NULL ? NULL : cache->newest->next;
     cache->generation = generation;
-    if (NEB_UNLIKELY(!is_same_stack(first, place, generation)))
-        return capture_other(cache, set, place);
-    cache->newest = first;
-    return (struct captured){first->node, &first->note};
+    if (NEB_LIKELY(is_same_stack(next, place, generation))) /* programs do the same again and again */
+        return captured(cache, next);
+    return capture_other(cache, place);
 }
 
 void neb_capture_forget(struct stack_cache *cache)
