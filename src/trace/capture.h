@@ -2,8 +2,9 @@
  *
  * A thread remembers the stacks that it captured, by (return address, stack pointer), each with the address and the value
  * of every stack slot that was read on the way. When all these words are the same again, so is the stack: whether a frame's
- * caller is the same depends only on words that were compared before. A stack that is not remembered is walked by rules
- * (unwind/step.h) until it meets a frame of the newest one whose remaining words are unchanged.
+ * caller is the same depends only on words that were compared before. The stack that came after the newest one the last time is
+ * compared first. One that is not remembered is walked by rules (unwind/step.h) until it meets a frame of the newest one whose
+ * remaining words are unchanged.
  *
  *   walk    [inner frames, by rules][frames shared with the newest stack: compared]
  *
