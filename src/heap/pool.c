@@ -52,6 +52,17 @@ static size_t slab_give(struct heap *heap, struct slab *slab, void *const *block
     return given;
 }
 
+/* Others may need the slab more: a heap that does not allocate passes it on, a big block's at once, little ones' by the second, and one
+ * that does once it has another to refill from. A magazine that swings takes it back soon: it stays. */
+static bool is_to_pass_on(const struct heap *heap, const struct slab *slab)
+{
+    const struct pool *pool = &heap->pool[slab->class_index];
+    if (pool->streak > 0)
+        return slab->free_count != 0 && !list_is_single(&pool->partial);
+    bool swings = pool->streak < 0 && pool->streak > -CONSUMER_FLUSHES;
+    return !swings && neb_heap_others_exist() && (size_class_is_big(&neb_size_class[slab->class_index]) || slab_has_free(slab));
+}
+
 /* Brings the first block to where its slab's owner of this moment wants it: the bitmap, together with those behind it
  * that lie in the same slab, or an outbox. How many it brought. *refused: a batch whose owner is gone, for the caller
  * to give its blocks again, or NULL. */
@@ -59,18 +70,23 @@ static size_t blocks_give(struct heap *heap, void *const *blocks, size_t count, 
 {
     void *p = blocks[0];
     *refused = NULL;
-    for (;;) {
+    for (bool claimed = false;;) {
         if (NEB_UNLIKELY(!entry_is_pooled(page_map_load(p))))
             neb_fault_double_free(call, p); /* its slab was released since it was freed for the first time */
         struct slab *slab = slab_of(p);
         uint32_t entry = page_map_load(slab->base);
+        if (entry_owner(entry) == heap->id && claimed && is_to_pass_on(heap, slab)) {
+            size_t given = bits_set(heap, slab, blocks, count, call);
+            neb_slab_pass_on(heap, slab);
+            return given;
+        }
         if (entry_owner(entry) == heap->id)
             return slab_give(heap, slab, blocks, count, call);
         if (entry_owner(entry) != 0) {
             *refused = neb_outbox_put(heap, entry_owner(entry), p, slab->class_index);
             return 1;
         }
-        (void)neb_slab_claim(heap, slab, entry); /* another may be faster: look again */
+        claimed = neb_slab_claim(heap, slab, entry); /* another may be faster: look again */
     }
 }
 
@@ -226,13 +242,6 @@ static bool foreign_give(struct heap *heap, void *p, const char *call)
         neb_fault_invalid(call, p);
     batches_give(heap, neb_outbox_put(heap, owner, p, class_index));
     return true;
-}
-
-/* A heap that does not allocate passes a slab on to those that do: a big block at once, little ones by the second. */
-static bool is_to_pass_on(const struct heap *heap, const struct slab *slab)
-{
-    bool is_big = size_class_is_big(&neb_size_class[slab->class_index]);
-    return heap->pool[slab->class_index].streak <= 0 && (is_big || slab_has_free(slab));
 }
 
 void neb_pool_give(struct heap *heap, void *p, const char *call)
