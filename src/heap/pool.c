@@ -338,12 +338,19 @@ static size_t take_blocks(struct heap *heap, unsigned class_index, void **into, 
     return slab == NULL ? 0 : slab_take(heap, slab, into, want);
 }
 
+/* Whether half of the magazine is less than a bump arena gives at a time. What would be gained beyond is lost in memory: blocks that
+ * came back wait there, where no other class can have their slabs. */
+static bool is_below_fresh(const struct heap *heap, unsigned class_index)
+{
+    return (size_t)(heap->bin[class_index].limit - heap->pool[class_index].magazine) / 2 < fresh_count(class_index);
+}
+
 bool neb_pool_refill(struct heap *heap, unsigned class_index)
 {
     struct pool *pool = &heap->pool[class_index];
     if (pool->magazine == NULL && !neb_magazine_create(heap, class_index))
         return false;
-    if (pool->streak < 0 || pool->streak >= PRODUCER_REFILLS)
+    if (pool->streak < 0 || (pool->streak >= PRODUCER_REFILLS && is_below_fresh(heap, class_index)))
         (void)neb_magazine_grow(heap, class_index);
     pool->streak = (int8_t)(pool->streak < 0 ? 1 : pool->streak < STREAK_MAX ? pool->streak + 1 : pool->streak);
     pool->is_active = 1;
