@@ -126,6 +126,36 @@ START_TEST(a_batch_for_a_slab_that_a_third_heap_claimed_reaches_it)
 }
 END_TEST
 
+START_TEST(a_claimed_slab_whose_blocks_went_out_again_is_given_up_once_others_send_blocks)
+{
+    struct heap *a = heap_make(), *b = heap_make();
+    size_t count = slab_drain(a, CLASS_4096, blocks);
+    (void)slab_drain(a, CLASS_4096, blocks + count);
+    heap_give(a, blocks[0]);
+    heap_give(a, blocks[count]);
+    if (!POLICY_FREE_EXACT) { /* there no block goes out again by the magazine */
+        ck_assert_ptr_eq(heap_take(a, CLASS_4096), blocks[count]);
+        ck_assert_ptr_eq(heap_take(a, CLASS_4096), blocks[0]);
+        ck_assert_uint_eq(owner_of(blocks[0]), a->id);
+        ck_assert_uint_eq(owner_of(blocks[count]), a->id);
+        heap_give(b, blocks[0]);
+        heap_flush(b);
+        ck_assert_ptr_eq(heap_take(a, CLASS_4096), blocks[0]); /* applies the inbox */
+        ck_assert_uint_eq(owner_of(blocks[count]), a->id);
+        blocks[2 * count] = heap_take(a, CLASS_4096);
+        ck_assert_uint_eq(owner_of(blocks[count]), 0);
+        heap_give(b, blocks[count]);
+        ck_assert_uint_eq(owner_of(blocks[count]), b->id);
+        heap_give(a, blocks[0]);
+        heap_give(a, blocks[2 * count]);
+    }
+    for (size_t i = 1; i < 2 * count; i++)
+        if (i != count)
+            heap_give(a, blocks[i]);
+    check_all_gone((struct heap *[]){a, b}, 2);
+}
+END_TEST
+
 START_TEST(a_heap_that_ends_applies_its_inbox_first)
 {
     struct heap *a = heap_make(), *b = heap_make();
@@ -413,6 +443,7 @@ UNIT_MAIN(
     HOLDS(every_granule_of_a_large_slab_follows_its_owner),
     HOLDS(a_big_block_freed_where_none_are_allocated_is_there_for_all_at_once),
     HOLDS(a_batch_for_a_slab_that_a_third_heap_claimed_reaches_it),
+    HOLDS(a_claimed_slab_whose_blocks_went_out_again_is_given_up_once_others_send_blocks),
     HOLDS(a_heap_that_ends_applies_its_inbox_first), HOLDS(a_batch_for_a_heap_that_ended_is_given_again),
     HOLDS(a_batch_for_an_id_that_serves_again_is_applied_by_the_new_thread),
     HOLDS(partial_slabs_of_a_heap_that_ended_are_found_through_the_list_and_full_ones_through_their_blocks),
