@@ -3,6 +3,8 @@
  *   page map entry of the first granule: ENTRY_HUGE | number --> table[number]: base, bytes
  *   kept: mappings that were freed and may serve again, newest first
  *
+ * A mapping may be split and joined again where its parts were freed; a block grows into the kept part behind it.
+ *
  * Only the first granule has an entry: a pointer into the middle of a huge block is foreign at first sight, and
  * neb_huge_around tells for the message where it points.
  *
@@ -25,6 +27,7 @@ struct huge {
     size_t bytes;
     uint32_t number;
     uint32_t freed_ms;
+    uint32_t origin; /* of which mapping it is a part: neighbours of one origin can be joined */
     bool in_use;
     struct cell_record record; /* where blocks are checked, */
     size_t front, slack;        /* bytes of the mapping before and behind the program's block */
@@ -32,11 +35,12 @@ struct huge {
 };
 
 static _Atomic(struct huge *) segments[SEGMENTS];
-static uint32_t slots_made;
+static uint32_t slots_made, origins;
 static struct list_node free_slots, kept;
 static size_t keep_bytes_max = (size_t)HUGE_KEEP_MIB_DEFAULT << 20;
 static struct large_counts counts;
 static bool huge_pages_wanted;
+static unsigned oversize_frees; /* of blocks above half of keep_bytes_max: LOCK_HUGE */
 
 static struct huge *slot_at(uint32_t number)
 {
@@ -73,6 +77,8 @@ static struct huge *slot_take(void)
         slot = LIST_OF(free_slots.next, struct huge, node);
         list_remove(&slot->node);
     }
+    if (slot != NULL)
+        slot->origin = ++origins;
     neb_lock_give(&neb_locks[LOCK_HUGE]);
     return slot;
 }
@@ -116,20 +122,84 @@ static struct huge *kept_take(size_t bytes, size_t alignment)
     return best;
 }
 
-static size_t difference(size_t a, size_t b)
+/* The smallest one that is large enough, else the largest: its pages are worth having though there are too many or too few. */
+static bool is_nearer(const struct huge *slot, const struct huge *than, size_t bytes)
 {
-    return a > b ? a - b : b - a;
+    if (slot->bytes >= bytes)
+        return than->bytes < bytes || slot->bytes < than->bytes;
+    return than->bytes < bytes && slot->bytes > than->bytes;
 }
 
-/* The nearest in size: its pages are worth having though there are too few or too many. */
-static struct huge *kept_take_nearest(size_t bytes)
+static struct huge *kept_find_nearest_locked(size_t bytes)
 {
     struct huge *nearest = NULL;
-    neb_lock_take(&neb_locks[LOCK_HUGE]);
     for (struct list_node *node = kept.next; node != NULL && node != &kept; node = node->next) {
         struct huge *slot = LIST_OF(node, struct huge, node);
-        if (nearest == NULL || difference(slot->bytes, bytes) < difference(nearest->bytes, bytes))
+        if (nearest == NULL || is_nearer(slot, nearest, bytes))
             nearest = slot;
+    }
+    return nearest;
+}
+
+/* What is left behind the first bytes of a kept mapping is one too, with the same age. */
+static void kept_split_locked(struct huge *slot, size_t bytes, struct huge *rest)
+{
+    rest->origin = slot->origin;
+    rest->base = slot->base + bytes;
+    rest->bytes = slot->bytes - bytes;
+    rest->freed_ms = slot->freed_ms;
+    list_push(&slot->node, &rest->node);
+    slot->bytes = bytes;
+}
+
+static struct huge *kept_at_locked(const unsigned char *base, uint32_t origin)
+{
+    for (struct list_node *node = kept.next; node != NULL && node != &kept; node = node->next) {
+        struct huge *slot = LIST_OF(node, struct huge, node);
+        if (slot->base == base && slot->origin == origin)
+            return slot;
+    }
+    return NULL;
+}
+
+static struct huge *kept_before_locked(const unsigned char *end, uint32_t origin)
+{
+    for (struct list_node *node = kept.next; node != NULL && node != &kept; node = node->next) {
+        struct huge *slot = LIST_OF(node, struct huge, node);
+        if (slot->base + slot->bytes == end && slot->origin == origin)
+            return slot;
+    }
+    return NULL;
+}
+
+/* Not to more than half of what may be kept, which would go all at once. */
+static void kept_join_locked(struct huge *slot, struct huge *neighbour)
+{
+    if (neighbour == NULL || slot->bytes + neighbour->bytes > keep_bytes_max / 2)
+        return;
+    if (ptr_address(neighbour->base) < ptr_address(slot->base))
+        slot->base = neighbour->base;
+    slot->bytes += neighbour->bytes;
+    list_remove(&neighbour->node);
+    list_push(&free_slots, &neighbour->node);
+}
+
+static void kept_add_locked(struct huge *slot)
+{
+    counts.kept_bytes += slot->bytes;
+    kept_join_locked(slot, kept_at_locked(slot->base + slot->bytes, slot->origin));
+    kept_join_locked(slot, kept_before_locked(slot->base, slot->origin));
+    list_push(&kept, &slot->node);
+}
+
+/* Cut, if the rest is worth keeping: then *rest is used for it, and NULL afterwards. */
+static struct huge *kept_take_nearest(size_t bytes, struct huge **rest)
+{
+    neb_lock_take(&neb_locks[LOCK_HUGE]);
+    struct huge *nearest = kept_find_nearest_locked(bytes);
+    if (nearest != NULL && *rest != NULL && nearest->bytes >= bytes + LARGE_MAX) {
+        kept_split_locked(nearest, bytes, *rest);
+        *rest = NULL;
     }
     nearest = kept_remove_locked(nearest);
     neb_lock_give(&neb_locks[LOCK_HUGE]);
@@ -212,7 +282,10 @@ static void slot_set(struct huge *slot, unsigned char *base, size_t bytes)
     if (slot->in_use)
         count_use(0, bytes - slot->bytes);
     counts.resized++;
-    counts.moved += base != slot->base;
+    if (base != slot->base) {
+        counts.moved++;
+        slot->origin = ++origins;
+    }
     slot->base = base;
     slot->bytes = bytes;
     neb_lock_give(&neb_locks[LOCK_HUGE]);
@@ -232,22 +305,6 @@ static bool pages_move(struct huge *slot, size_t bytes)
     return true;
 }
 
-/* A kept mapping of another size, cut or stretched: to move page tables costs a tenth of faulting pages in. */
-static struct huge *kept_reshape(size_t bytes, size_t alignment)
-{
-    struct huge *slot = alignment > GRANULE_BYTES ? NULL : kept_take_nearest(bytes);
-    if (slot == NULL)
-        return NULL;
-    if (neb_vm_resize_in_place(slot->base, slot->bytes, bytes)) {
-        slot_set(slot, slot->base, bytes);
-        return slot;
-    }
-    if (bytes > slot->bytes && pages_move(slot, bytes))
-        return slot;
-    unmap_slot(slot);
-    return NULL;
-}
-
 /* A program that comes back for such blocks again and again will touch them; one that has a few large tables may not. */
 static bool huge_pages_are_due(void)
 {
@@ -255,6 +312,42 @@ static bool huge_pages_are_due(void)
     bool due = huge_pages_wanted && counts.huge_allocs >= HUGE_PAGE_ALLOCS_MIN;
     neb_lock_give(&neb_locks[LOCK_HUGE]);
     return due;
+}
+
+/* Cut or stretched; NULL: it went. To move page tables costs a tenth of faulting pages in. */
+static struct huge *reshape(struct huge *slot, size_t bytes)
+{
+    bool grows = bytes > slot->bytes;
+    if (neb_vm_resize_in_place(slot->base, slot->bytes, bytes)) {
+        slot_set(slot, slot->base, bytes);
+    } else if (!grows || !pages_move(slot, bytes)) {
+        unmap_slot(slot);
+        return NULL;
+    }
+    if (grows && huge_pages_are_due())
+        neb_vm_advise_huge(slot->base, bytes);
+    return slot;
+}
+
+/* A kept mapping of another size. */
+static struct huge *kept_take_any(size_t bytes)
+{
+    struct huge *rest = slot_take();
+    struct huge *slot = kept_take_nearest(bytes, &rest);
+    if (rest != NULL)
+        slot_give(rest);
+    return slot == NULL || slot->bytes == bytes ? slot : reshape(slot, bytes);
+}
+
+static struct huge *kept_alloc(size_t bytes, size_t alignment)
+{
+    struct huge *slot = kept_take(bytes, alignment > GRANULE_BYTES ? alignment : GRANULE_BYTES);
+    if (slot == NULL && alignment <= GRANULE_BYTES)
+        slot = kept_take_any(bytes);
+    if (slot == NULL || neb_page_map_cover(slot->base, GRANULE_BYTES)) /* of one that was split off only the first part was covered */
+        return slot;
+    unmap_slot(slot);
+    return NULL;
 }
 
 static struct huge *huge_map(size_t bytes, size_t alignment)
@@ -297,9 +390,7 @@ void *neb_huge_alloc(size_t size, size_t alignment, bool *zeroed)
     if (size > PTRDIFF_MAX - GRANULE_BYTES || alignment > PTRDIFF_MAX)
         return NULL;
     size_t bytes = size_align_up(size, GRANULE_BYTES);
-    struct huge *slot = kept_take(bytes, alignment > GRANULE_BYTES ? alignment : GRANULE_BYTES);
-    if (slot == NULL)
-        slot = kept_reshape(bytes, alignment);
+    struct huge *slot = kept_alloc(bytes, alignment);
     if (zeroed != NULL)
         *zeroed = slot == NULL;
     if (slot == NULL)
@@ -311,6 +402,14 @@ void *neb_huge_alloc(size_t size, size_t alignment, bool *zeroed)
     CHECK(!slot->in_use);
     publish(slot);
     return slot->base;
+}
+
+/* One that would take more than half of what may be kept has to come back before it is. */
+static bool is_worth_keeping_locked(const struct huge *slot)
+{
+    if (slot->bytes <= keep_bytes_max / 2)
+        return true;
+    return ++oversize_frees > HUGE_OVERSIZE_FREES && slot->bytes <= keep_bytes_max;
 }
 
 bool neb_huge_free(void *p, uint32_t entry)
@@ -325,11 +424,9 @@ bool neb_huge_free(void *p, uint32_t entry)
     slot->freed_ms = now;
     counts.huge_blocks--;
     counts.huge_bytes -= slot->bytes;
-    bool keep = slot->bytes <= keep_bytes_max / 2;
-    if (keep) {
-        counts.kept_bytes += slot->bytes;
-        list_push(&kept, &slot->node);
-    }
+    bool keep = is_worth_keeping_locked(slot);
+    if (keep)
+        kept_add_locked(slot);
     neb_lock_give(&neb_locks[LOCK_HUGE]);
     if (!keep)
         unmap_slot(slot);
@@ -353,12 +450,42 @@ static void *huge_move(struct huge *slot, size_t bytes)
     return moved ? slot->base : NULL;
 }
 
+/* As many bytes as the block lacks, or all where the rest would not be worth keeping. */
+static size_t neighbour_give_locked(struct huge *neighbour, size_t lacking)
+{
+    size_t given = neighbour->bytes < lacking + LARGE_MAX ? neighbour->bytes : lacking;
+    neighbour->base += given;
+    neighbour->bytes -= given;
+    counts.kept_bytes -= given;
+    if (neighbour->bytes == 0) {
+        list_remove(&neighbour->node);
+        list_push(&free_slots, &neighbour->node);
+    }
+    return given;
+}
+
+/* Grows a block into what is kept behind it, if that is enough. */
+static void neighbour_take(struct huge *slot, size_t bytes)
+{
+    neb_lock_take(&neb_locks[LOCK_HUGE]);
+    struct huge *neighbour = kept_at_locked(slot->base + slot->bytes, slot->origin);
+    if (neighbour != NULL && neighbour->bytes >= bytes - slot->bytes) {
+        size_t given = neighbour_give_locked(neighbour, bytes - slot->bytes);
+        slot->bytes += given;
+        count_use(0, given);
+        counts.resized++;
+    }
+    neb_lock_give(&neb_locks[LOCK_HUGE]);
+}
+
 void *neb_huge_resize(void *p, uint32_t entry, size_t size)
 {
     struct huge *slot = slot_at(entry & ~ENTRY_HUGE);
     if (size > PTRDIFF_MAX - GRANULE_BYTES || size <= LARGE_MAX)
         return NULL;
     size_t bytes = size_align_up(size, GRANULE_BYTES);
+    if (bytes > slot->bytes)
+        neighbour_take(slot, bytes);
     if (bytes == slot->bytes)
         return p;
     if (!neb_vm_resize_in_place(p, slot->bytes, bytes))

@@ -4,7 +4,8 @@
  *   huge    > 2 MiB, or aligned beyond a granule              a mapping; its entry holds its number in a table
  *
  * Freed huge mappings are kept for reuse until they decay: faulting them in again costs more than anything else
- * an allocator does. They grow and shrink in place or by moving pages, never by copying while the kernel can move.
+ * an allocator does. They grow and shrink in place, into what is kept behind them, or by moving pages, never by copying while the kernel can
+ * move.
  *
  * Ownership  no thread owns such a block; the entry is exchanged by whoever frees it, so that of two frees one fails
  * Locks      LOCK_CHUNK, LOCK_HUGE; neither is held across a system call

@@ -52,6 +52,17 @@ static size_t slab_give(struct heap *heap, struct slab *slab, void *const *block
     return given;
 }
 
+/* Others may need the slab more: a heap that does not allocate passes it on, a big block's at once, little ones' by the second, and one
+ * that does once it has another to refill from. A magazine that swings takes it back soon: it stays. */
+static bool is_to_pass_on(const struct heap *heap, const struct slab *slab)
+{
+    const struct pool *pool = &heap->pool[slab->class_index];
+    if (pool->streak > 0)
+        return slab->free_count != 0 && !list_is_single(&pool->partial);
+    bool swings = pool->streak < 0 && pool->streak > -CONSUMER_FLUSHES;
+    return !swings && neb_heap_others_exist() && (size_class_is_big(&neb_size_class[slab->class_index]) || slab_has_free(slab));
+}
+
 /* Brings the first block to where its slab's owner of this moment wants it: the bitmap, together with those behind it
  * that lie in the same slab, or an outbox. How many it brought. *refused: a batch whose owner is gone, for the caller
  * to give its blocks again, or NULL. */
@@ -59,18 +70,23 @@ static size_t blocks_give(struct heap *heap, void *const *blocks, size_t count, 
 {
     void *p = blocks[0];
     *refused = NULL;
-    for (;;) {
+    for (bool claimed = false;;) {
         if (NEB_UNLIKELY(!entry_is_pooled(page_map_load(p))))
             neb_fault_double_free(call, p); /* its slab was released since it was freed for the first time */
         struct slab *slab = slab_of(p);
         uint32_t entry = page_map_load(slab->base);
+        if (entry_owner(entry) == heap->id && claimed && is_to_pass_on(heap, slab)) {
+            size_t given = bits_set(heap, slab, blocks, count, call);
+            neb_slab_pass_on(heap, slab);
+            return given;
+        }
         if (entry_owner(entry) == heap->id)
             return slab_give(heap, slab, blocks, count, call);
         if (entry_owner(entry) != 0) {
             *refused = neb_outbox_put(heap, entry_owner(entry), p, slab->class_index);
             return 1;
         }
-        (void)neb_slab_claim(heap, slab, entry); /* another may be faster: look again */
+        claimed = neb_slab_claim(heap, slab, entry); /* another may be faster: look again */
     }
 }
 
@@ -228,13 +244,6 @@ static bool foreign_give(struct heap *heap, void *p, const char *call)
     return true;
 }
 
-/* A heap that does not allocate passes a slab on to those that do: a big block at once, little ones by the second. */
-static bool is_to_pass_on(const struct heap *heap, const struct slab *slab)
-{
-    bool is_big = size_class_is_big(&neb_size_class[slab->class_index]);
-    return heap->pool[slab->class_index].streak <= 0 && (is_big || slab_has_free(slab));
-}
-
 void neb_pool_give(struct heap *heap, void *p, const char *call)
 {
     if (foreign_give(heap, p, call))
@@ -314,10 +323,25 @@ static struct slab *slab_to_take(struct heap *heap, unsigned class_index)
     return slab != NULL ? slab : neb_slab_make(heap, class_index);
 }
 
+static bool others_free_its_blocks(const struct heap *heap)
+{
+    return atomic_load_explicit(&heap->counts.batches_applied, memory_order_relaxed) != 0; /* written by this thread */
+}
+
+/* The magazine is empty, so that every block of these slabs is in use. They were claimed by frees whose blocks went out again by the
+ * magazine: who frees the next one may as well own the slab as send its blocks here. bench: blowup 0.050 to 0.039 s. */
+static void detach_full(struct pool *pool)
+{
+    while (!list_is_empty(&pool->full))
+        neb_slab_detach(LIST_OF(pool->full.next, struct slab, node));
+}
+
 /* In the order of architecture: what is warm and mine first, fresh memory last. */
 static size_t take_blocks(struct heap *heap, unsigned class_index, void **into, size_t want)
 {
     struct pool *pool = &heap->pool[class_index];
+    if (others_free_its_blocks(heap))
+        detach_full(pool);
     size_t count = take_recycled(heap, pool, into, want);
     if (count == 0 && neb_inbox_has_batches(&heap->inbox)) {
         neb_heap_apply_inbox(heap);
@@ -329,12 +353,19 @@ static size_t take_blocks(struct heap *heap, unsigned class_index, void **into, 
     return slab == NULL ? 0 : slab_take(heap, slab, into, want);
 }
 
+/* Whether half of the magazine is less than a bump arena gives at a time. What would be gained beyond is lost in memory: blocks that
+ * came back wait there, where no other class can have their slabs. */
+static bool is_below_fresh(const struct heap *heap, unsigned class_index)
+{
+    return (size_t)(heap->bin[class_index].limit - heap->pool[class_index].magazine) / 2 < fresh_count(class_index);
+}
+
 bool neb_pool_refill(struct heap *heap, unsigned class_index)
 {
     struct pool *pool = &heap->pool[class_index];
     if (pool->magazine == NULL && !neb_magazine_create(heap, class_index))
         return false;
-    if (pool->streak < 0 || pool->streak >= PRODUCER_REFILLS)
+    if (pool->streak < 0 || (pool->streak >= PRODUCER_REFILLS && is_below_fresh(heap, class_index)))
         (void)neb_magazine_grow(heap, class_index);
     pool->streak = (int8_t)(pool->streak < 0 ? 1 : pool->streak < STREAK_MAX ? pool->streak + 1 : pool->streak);
     pool->is_active = 1;

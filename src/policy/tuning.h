@@ -110,7 +110,10 @@ enum {
 #define HUGE_KEEP_MIB_DEFAULT 64
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
 /* Huge blocks that were allocated before new ones ask for huge pages. bench: sizes-huge. */
-#define HUGE_PAGE_ALLOCS_MIN 16
+#define HUGE_PAGE_ALLOCS_MIN 8
+/* Frees of blocks above half of what may be kept before one is kept: a program that is done with its one large table shall not hold it
+ * until it calls again. bench: realloc-large. */
+#define HUGE_OVERSIZE_FREES 1
 
 /* ---- checks (check/) ------------------------------------------------------------------------------------------------ */
 

@@ -129,6 +129,73 @@ START_TEST(a_kept_mapping_of_another_size_is_cut_or_stretched)
 }
 END_TEST
 
+START_TEST(what_is_cut_off_serves_too_and_is_joined_again)
+{
+    unsigned char *p = take(30 * MIB, 16);
+    stamp(p, 30 * MIB, 9);
+    ck_assert(give(p));
+    unsigned char *first = take(4 * MIB, 16), *second = take(6 * MIB, 16);
+    ck_assert_ptr_eq(first, p);
+    ck_assert_ptr_eq(second, p + 4 * MIB);
+    ck_assert_uint_eq(neb_large_counts().kept_bytes, 20 * MIB);
+    ck_assert_uint_eq(second[6 * MIB], 9 + 10 * MIB / 4096 % 200); /* warm still */
+    stamp(second, 6 * MIB, 2);
+    ck_assert(give(first)); /* no part beside it is free */
+    ck_assert(is_stamped(second, 6 * MIB, 2));
+    ck_assert(give(second));
+    ck_assert_uint_eq(neb_large_counts().kept_bytes, 30 * MIB);
+    ck_assert_ptr_eq(take(30 * MIB, 16), p);
+    ck_assert_uint_eq(neb_large_counts().kept_bytes, 0);
+    ck_assert(give(p));
+    ck_assert_uint_eq(neb_huge_trim(), 30 * MIB);
+}
+END_TEST
+
+START_TEST(a_rest_that_serves_nobody_goes)
+{
+    unsigned char *p = take(6 * MIB, 16);
+    ck_assert(give(p));
+    ck_assert_ptr_eq(take(4 * MIB + GRANULE_BYTES, 16), p);
+    ck_assert_uint_eq(neb_large_counts().kept_bytes, 0);
+    ck_assert(!is_mapped(p + 5 * MIB));
+    ck_assert(give(p));
+}
+END_TEST
+
+START_TEST(a_block_grows_into_what_is_kept_behind_it)
+{
+    unsigned char *p = take(30 * MIB, 16);
+    ck_assert(give(p));
+    ck_assert_ptr_eq(take(4 * MIB, 16), p);
+    stamp(p, 4 * MIB, 7);
+    uint64_t moves = neb_vm_counts().moves;
+    ck_assert_ptr_eq(resize(p, 10 * MIB), p);
+    ck_assert_uint_eq(usable(p), 10 * MIB);
+    ck_assert_uint_eq(neb_large_counts().kept_bytes, 20 * MIB);
+    ck_assert_uint_eq(neb_large_counts().huge_bytes, 10 * MIB);
+    ck_assert_ptr_eq(resize(p, 29 * MIB), p); /* a MiB is not worth keeping */
+    ck_assert_uint_eq(usable(p), 29 * MIB);
+    ck_assert_uint_eq(neb_large_counts().kept_bytes, 0);
+    ck_assert(is_stamped(p, 4 * MIB, 7));
+    ck_assert_uint_eq(neb_vm_counts().moves, moves);
+    ck_assert(give(p));
+}
+END_TEST
+
+START_TEST(a_block_above_half_of_what_may_be_kept_is_kept_once_it_came_back)
+{
+    neb_huge_set_keep(20 * MIB);
+    for (unsigned i = 0; i <= HUGE_OVERSIZE_FREES; i++) {
+        ck_assert_uint_eq(neb_large_counts().kept_bytes, 0);
+        ck_assert(give(take(15 * MIB, 16)));
+    }
+    ck_assert_uint_eq(neb_large_counts().kept_bytes, 15 * MIB);
+    unsigned char *p = take(25 * MIB, 16);
+    ck_assert(give(p));
+    ck_assert(!is_mapped(p));
+}
+END_TEST
+
 START_TEST(kept_mappings_go_when_they_are_old_or_too_many_or_trimmed)
 {
     unsigned char *p = take(5 * MIB, 16);
@@ -263,7 +330,10 @@ END_TEST
 UNIT_MAIN("huge", HOLDS(blocks_are_zero_whole_and_apart), HOLDS(every_alignment_is_served),
           HOLDS(a_freed_mapping_serves_the_next_block_of_its_size),
           HOLDS(the_smallest_kept_mapping_serves_unless_it_wastes_a_quarter),
-          HOLDS(a_kept_mapping_of_another_size_is_cut_or_stretched), HOLDS(kept_mappings_go_when_they_are_old_or_too_many_or_trimmed),
+          HOLDS(a_kept_mapping_of_another_size_is_cut_or_stretched),
+          HOLDS(what_is_cut_off_serves_too_and_is_joined_again), HOLDS(a_rest_that_serves_nobody_goes),
+          HOLDS(a_block_grows_into_what_is_kept_behind_it),
+          HOLDS(a_block_above_half_of_what_may_be_kept_is_kept_once_it_came_back), HOLDS(kept_mappings_go_when_they_are_old_or_too_many_or_trimmed),
           HOLDS(only_the_beginning_of_a_block_in_use_can_be_freed),
           HOLDS(a_block_shrinks_and_grows_with_its_contents),
           HOLDS(a_block_that_cannot_grow_in_place_moves_without_a_copy),

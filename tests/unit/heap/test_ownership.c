@@ -126,6 +126,36 @@ START_TEST(a_batch_for_a_slab_that_a_third_heap_claimed_reaches_it)
 }
 END_TEST
 
+START_TEST(a_claimed_slab_whose_blocks_went_out_again_is_given_up_once_others_send_blocks)
+{
+    struct heap *a = heap_make(), *b = heap_make();
+    size_t count = slab_drain(a, CLASS_4096, blocks);
+    (void)slab_drain(a, CLASS_4096, blocks + count);
+    heap_give(a, blocks[0]);
+    heap_give(a, blocks[count]);
+    if (!POLICY_FREE_EXACT) { /* there no block goes out again by the magazine */
+        ck_assert_ptr_eq(heap_take(a, CLASS_4096), blocks[count]);
+        ck_assert_ptr_eq(heap_take(a, CLASS_4096), blocks[0]);
+        ck_assert_uint_eq(owner_of(blocks[0]), a->id);
+        ck_assert_uint_eq(owner_of(blocks[count]), a->id);
+        heap_give(b, blocks[0]);
+        heap_flush(b);
+        ck_assert_ptr_eq(heap_take(a, CLASS_4096), blocks[0]); /* applies the inbox */
+        ck_assert_uint_eq(owner_of(blocks[count]), a->id);
+        blocks[2 * count] = heap_take(a, CLASS_4096);
+        ck_assert_uint_eq(owner_of(blocks[count]), 0);
+        heap_give(b, blocks[count]);
+        ck_assert_uint_eq(owner_of(blocks[count]), b->id);
+        heap_give(a, blocks[0]);
+        heap_give(a, blocks[2 * count]);
+    }
+    for (size_t i = 1; i < 2 * count; i++)
+        if (i != count)
+            heap_give(a, blocks[i]);
+    check_all_gone((struct heap *[]){a, b}, 2);
+}
+END_TEST
+
 START_TEST(a_heap_that_ends_applies_its_inbox_first)
 {
     struct heap *a = heap_make(), *b = heap_make();
@@ -149,8 +179,10 @@ START_TEST(a_batch_for_a_heap_that_ended_is_given_again)
     heap_give(b, blocks[0]);
     heap_end(a);
     ck_assert_uint_eq(owner_of(blocks[0]), 0);
-    heap_flush(b); /* refused, so b claims the slab itself */
-    ck_assert_uint_eq(owner_of(blocks[0]), b->id);
+    heap_flush(b); /* refused, so b claims the slab itself, and passes it on, since it does not allocate */
+    ck_assert_uint_eq(count_of(&b->pool[CLASS_4096].counts.claims), 1);
+    ck_assert_uint_eq(owner_of(blocks[0]), 0);
+    ck_assert_uint_eq(neb_ownerless_count(CLASS_4096), 1);
     ck_assert_uint_eq(slab_of(blocks[0])->free_count, 1);
     for (unsigned i = 1; i < 4; i++)
         heap_give(b, blocks[i]);
@@ -219,6 +251,27 @@ START_TEST(a_free_of_a_heap_that_allocates_claims_a_slab_from_the_list_and_takes
 }
 END_TEST
 
+START_TEST(a_heap_that_has_a_slab_to_refill_from_leaves_a_partial_one_to_others)
+{
+    struct heap *a = heap_make(), *b = heap_make(), *c = heap_make();
+    void *own = heap_take(b, CLASS_4096);
+    for (unsigned i = 0; i < 4; i++)
+        blocks[i] = heap_take(a, CLASS_4096);
+    heap_give(a, blocks[3]);
+    heap_end(a);
+    heap_give(b, blocks[0]);
+    ck_assert_uint_eq(owner_of(blocks[0]), 0);
+    ck_assert_uint_eq(neb_ownerless_count(CLASS_4096), 1);
+    void *other = heap_take(c, CLASS_4096);
+    ck_assert_ptr_eq(slab_of(other), slab_of(blocks[0]));
+    heap_give(b, own);
+    heap_give(c, other);
+    for (unsigned i = 1; i < 3; i++)
+        heap_give(c, blocks[i]);
+    check_all_gone((struct heap *[]){b, c}, 2);
+}
+END_TEST
+
 START_TEST(a_free_of_a_heap_that_does_not_allocate_leaves_a_partial_slab_to_those_that_do)
 {
     struct heap *a = heap_make(), *b = heap_make(), *c = heap_make();
@@ -243,8 +296,8 @@ END_TEST
 START_TEST(blocks_in_the_magazine_of_a_slab_that_was_claimed_by_another_go_to_that_one)
 {
     struct heap *a = heap_make(), *b = heap_make();
-    void *own = heap_take(b, CLASS_4096); /* b allocates, so that it keeps what it claims */
-    size_t count = slab_drain(a, CLASS_4096, blocks);
+    void *own[SLAB_BITS_WORDS * 64]; /* b allocates, and has no slab with free blocks, so that it keeps what it claims */
+    size_t own_count = slab_drain(b, CLASS_4096, own), count = slab_drain(a, CLASS_4096, blocks);
     heap_give(a, blocks[0]); /* a owns it */
     heap_end(a);             /* with one free block, on the list */
     a = heap_make();
@@ -255,7 +308,8 @@ START_TEST(blocks_in_the_magazine_of_a_slab_that_was_claimed_by_another_go_to_th
     ck_assert(neb_inbox_has_batches(&b->inbox));
     for (size_t i = 3; i < count; i++)
         heap_give(b, blocks[i]);
-    heap_give(b, own);
+    for (size_t i = 0; i < own_count; i++)
+        heap_give(b, own[i]);
     check_all_gone((struct heap *[]){a, b}, 2);
 }
 END_TEST
@@ -389,10 +443,12 @@ UNIT_MAIN(
     HOLDS(every_granule_of_a_large_slab_follows_its_owner),
     HOLDS(a_big_block_freed_where_none_are_allocated_is_there_for_all_at_once),
     HOLDS(a_batch_for_a_slab_that_a_third_heap_claimed_reaches_it),
+    HOLDS(a_claimed_slab_whose_blocks_went_out_again_is_given_up_once_others_send_blocks),
     HOLDS(a_heap_that_ends_applies_its_inbox_first), HOLDS(a_batch_for_a_heap_that_ended_is_given_again),
     HOLDS(a_batch_for_an_id_that_serves_again_is_applied_by_the_new_thread),
     HOLDS(partial_slabs_of_a_heap_that_ended_are_found_through_the_list_and_full_ones_through_their_blocks),
     HOLDS(a_free_of_a_heap_that_allocates_claims_a_slab_from_the_list_and_takes_it_off),
+    HOLDS(a_heap_that_has_a_slab_to_refill_from_leaves_a_partial_one_to_others),
     HOLDS(a_free_of_a_heap_that_does_not_allocate_leaves_a_partial_slab_to_those_that_do),
     HOLDS(blocks_in_the_magazine_of_a_slab_that_was_claimed_by_another_go_to_that_one),
     HOLDS(a_heap_that_only_frees_gives_its_partial_slabs_to_those_that_allocate),
