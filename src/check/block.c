@@ -18,6 +18,8 @@
 enum {
     FRONT_MIN = 16,
     FORM_FAMILY_BITS = 2,
+    FORM_RESIZED = 1 << FORM_FAMILY_BITS,
+    FORM_FRONT_SHIFT = FORM_FAMILY_BITS + 1,
     THREADS_MAX = 65536,
     HIDDEN_WEIGHT_SHIFT = 4, /* a block whose pages went back counts in the quarantine as a sixteenth: it is address space only */
     HIDDEN_WEIGHT_MIN = 4096
@@ -93,40 +95,52 @@ const char *neb_family_name(enum family family)
     return family <= FAMILY_NEW_ARRAY ? names[family] : "?";
 }
 
+/* There is a byte behind each block that has canaries, so that one less than the slack is what 16 bits hold. */
+static size_t slack_least(void)
+{
+    return check_has(CHECK_CANARY) ? 1 : 0;
+}
+
 struct block neb_block_of(const struct cell *cell)
 {
     struct block block;
     unsigned form = atomic_load_explicit(&cell->record->form, memory_order_relaxed);
     block.state = state_of(cell->record);
     block.family = form & ((1u << FORM_FAMILY_BITS) - 1);
-    if (cell->kind == CELL_HUGE) {
-        block.front = *cell->front;
-        block.slack = *cell->slack;
-    } else {
-        unsigned log2 = form >> FORM_FAMILY_BITS;
-        block.front = log2 == 0 ? 0 : (size_t)1 << log2;
-        block.slack = (size_t)atomic_load_explicit(&cell->record->slack, memory_order_relaxed) + (check_has(CHECK_CANARY) ? 1 : 0);
-    }
+    block.was_resized = (form & FORM_RESIZED) != 0;
+    unsigned log2 = form >> FORM_FRONT_SHIFT;
+    block.front = cell->front != NULL ? *cell->front : log2 == 0 ? 0 : (size_t)1 << log2;
+    block.slack = cell->slack != NULL ? atomic_load_explicit(cell->slack, memory_order_relaxed)
+                                      : (size_t)atomic_load_explicit(&cell->record->slack, memory_order_relaxed) + slack_least();
     block.begin = cell->base + block.front;
     block.size = cell->bytes - block.front - block.slack;
     return block;
 }
 
+static void slack_set(const struct cell *cell, size_t slack)
+{
+    if (cell->slack != NULL)
+        atomic_store_explicit(cell->slack, slack, memory_order_relaxed);
+    else
+        atomic_store_explicit(&cell->record->slack, (uint16_t)(slack - slack_least()), memory_order_relaxed);
+}
+
+static void origin_set(struct cell_record *record)
+{
+    if (!check_has(CHECK_ORIGIN))
+        return;
+    atomic_store_explicit(&record->alloc_thread, neb_thread_number(), memory_order_relaxed);
+    atomic_store_explicit(&record->alloc_stack, stack_here(), memory_order_relaxed);
+}
+
 static void record_set(const struct cell *cell, size_t front, size_t slack, enum family family)
 {
-    struct cell_record *record = cell->record;
-    unsigned log2 = front == 0 ? 0 : bits_log2_floor(front);
-    if (cell->kind == CELL_HUGE) {
+    unsigned log2 = front == 0 || cell->front != NULL ? 0 : bits_log2_floor(front);
+    if (cell->front != NULL)
         *cell->front = front;
-        *cell->slack = slack;
-    } else {
-        atomic_store_explicit(&record->slack, (uint16_t)(slack - (check_has(CHECK_CANARY) ? 1 : 0)), memory_order_relaxed);
-    }
-    atomic_store_explicit(&record->form, (uint8_t)(log2 << FORM_FAMILY_BITS | family), memory_order_relaxed);
-    if (check_has(CHECK_ORIGIN)) {
-        atomic_store_explicit(&record->alloc_thread, neb_thread_number(), memory_order_relaxed);
-        atomic_store_explicit(&record->alloc_stack, stack_here(), memory_order_relaxed);
-    }
+    slack_set(cell, slack);
+    atomic_store_explicit(&cell->record->form, (uint8_t)(log2 << FORM_FRONT_SHIFT | family), memory_order_relaxed);
+    origin_set(cell->record);
 }
 
 /* ---- allocation ------------------------------------------------------------------------------------------------------------- */
@@ -224,6 +238,47 @@ static bool canaries_verify(const struct cell *cell, const struct block *block, 
         neb_report_overflow(call, cell, changed + 1, neb_canary_verify_back(slack, count));
         return false;
     }
+    return true;
+}
+
+/* ---- in place ------------------------------------------------------------------------------------------------------------- */
+
+void neb_check_let_resize(void *p)
+{
+    struct cell cell;
+    if (!neb_cell_of(p, false, &cell) || cell.record == NULL)
+        return;
+    unsigned form = atomic_load_explicit(&cell.record->form, memory_order_relaxed);
+    atomic_store_explicit(&cell.record->form, (uint8_t)(form | FORM_RESIZED), memory_order_relaxed);
+}
+
+/* What a canary is at an address depends on the address alone: those of the old end and of the new one agree where both are. So whoever
+ * looks at the canaries meanwhile finds them whole, at the old end or at the new one, but for what the program writes itself. */
+static void grow_or_shrink(const struct cell *cell, const struct block *block, size_t size)
+{
+    size_t slack = cell->bytes - block->front - size;
+    canaries_write(block->begin, size, block->front, slack);
+    slack_set(cell, slack);
+    if (size > block->size)
+        contents_set(block->begin + block->size, size - block->size, CONTENT_FILL);
+    else if (block->size - size > slack_canary(slack) && check_has(CHECK_FILL) && neb_check.fill_free != FILL_NOTHING)
+        memset(block->begin + size + slack_canary(slack), (int)neb_check.fill_free, block->size - size - slack_canary(slack));
+}
+
+bool neb_check_resize(void *p, size_t size)
+{
+    struct cell cell;
+    if (!check_has(CHECK_CANARY) || !neb_cell_of(p, false, &cell) || cell.record == NULL)
+        return false;
+    struct block block = neb_block_of(&cell);
+    size_t room = cell.bytes - block.front - slack_least();
+    bool is_too_small = size < block.size && (size < room / 2 || block.size - size > FILL_BYTES_MAX);
+    if (!block.was_resized || size > room || is_too_small)
+        return false;
+    if (!canaries_verify(&cell, &block, "realloc"))
+        canaries_write(block.begin, block.size, block.front, block.slack);
+    grow_or_shrink(&cell, &block, size);
+    origin_set(cell.record);
     return true;
 }
 

@@ -70,6 +70,12 @@ size_t neb_check_room(size_t size, size_t alignment);
 /* Makes the cell that begins at raw a block. NULL: no memory; the cell is still the caller's. */
 void *neb_check_dress(void *raw, size_t size, size_t alignment, enum family family, enum content content);
 
+/* A block that is in use gets this size where it is, between canaries: if it was let to, there is room, and it does not shrink to less
+ * than half of its cell. False: it has to move. The first time it always has to, so that whoever kept the old address is found out. */
+bool neb_check_resize(void *p, size_t size);
+/* A block that realloc made, with a cell that may be larger than asked for. */
+void neb_check_let_resize(void *p);
+
 /* ---- free ------------------------------------------------------------------------------------------------------------------ */
 
 struct check_call {

@@ -109,13 +109,13 @@ static void *guarded_alloc(size_t size, size_t alignment, enum family family, bo
     return block;
 }
 
-/* A cell that is dressed for the program (check/check.h). */
-static void *checked_from_heap(size_t size, size_t alignment, enum family family, bool clear)
+/* A cell that is dressed for the program (check/check.h), with spare bytes for it to grow. */
+static void *checked_from_heap(size_t size, size_t spare, size_t alignment, enum family family, bool clear)
 {
     void *guarded = guarded_alloc(size, alignment, family, clear);
     if (guarded != NULL)
         return guarded;
-    size_t room = neb_check_room(size, alignment);
+    size_t room = neb_check_room(size + spare, alignment);
     bool zeroed = false;
     if (room > PTRDIFF_MAX)
         return NULL;
@@ -156,7 +156,7 @@ static void *checked_alloc(size_t size, size_t alignment, enum family family, bo
 {
     void *block;
     if (!is_special(size, alignment, &block))
-        return checked_from_heap(size, alignment, family, clear);
+        return checked_from_heap(size, 0, alignment, family, clear);
     if (block != NULL && (clear || POLICY_FILL))
         memset(block, clear ? 0 : FILL_FRESH, size);
     return block;
@@ -475,17 +475,62 @@ static bool known_size(const void *p, const char *call, size_t *size)
     return POLICY_GUARD && neb_guard_knows(p) ? neb_guard_size(p, call, size) : neb_check_size(p, call, size);
 }
 
-/* The block moves always: whoever kept the old address is found out. Without canaries it may stay where it is. */
-static void *checked_realloc(void *p, size_t size)
+/* Stays where it is while at least half of the block is used, or there is nothing smaller. */
+static bool fits_in_place(size_t old_size, size_t size)
+{
+    return size <= old_size && (size >= old_size / 2 || old_size == neb_size_class[0].size);
+}
+
+/* What grows by little will grow again: a quarter more than it was, so that n bytes appended cost O(n) of copying. */
+static size_t roomy(size_t old_size, size_t size)
+{
+    size_t more = old_size + old_size / 4;
+    return size > old_size && size < more ? more : size;
+}
+
+/* Beyond the pools' sizes a block grows where it is, or by moving pages. */
+static size_t with_room(size_t old_size, size_t size)
+{
+    size_t more = roomy(old_size, size);
+    return more <= SMALL_MAX ? more : size;
+}
+
+/* A block to which one of old_size moves. With canaries it stays where it is from now on, while it has room. */
+static void *checked_target(size_t old_size, size_t size)
+{
+    void *block;
+    if (!check_has(CHECK_CANARY))
+        return neb_malloc(with_room(old_size, size));
+    if (is_special(size, 16, &block))
+        return block;
+    block = checked_from_heap(size, roomy(old_size, size) - size, 16, FAMILY_MALLOC, false);
+    if (block == NULL)
+        return neb_malloc(size);
+    neb_check_let_resize(block);
+    return block;
+}
+
+/* Without canaries the block has all of its cell, and stays where it would without checks. */
+static void *checked_resize(void *p, uint32_t entry, size_t old_size, size_t size)
+{
+    if (check_has(CHECK_CANARY))
+        return neb_check_resize(p, size) ? p : NULL;
+    if (entry == ENTRY_NONE || size <= old_size)
+        return entry != ENTRY_NONE && fits_in_place(old_size, size) ? p : NULL;
+    int saved = errno;
+    void *resized = entry_is_pooled(entry) ? NULL : neb_large_resize(p, entry, size);
+    errno = saved;
+    return resized;
+}
+
+static void *checked_realloc(void *p, size_t size, uint32_t entry)
 {
     size_t old_size;
     if (!known_size(p, "realloc", &old_size))
         return NULL; /* reported; the program goes on without it */
-    if (!check_has(CHECK_CANARY) && size <= old_size && size >= old_size / 2)
-        return p;
-    void *block = neb_malloc(size);
-    if (block == NULL)
-        return NULL;
+    void *block = checked_resize(p, entry, old_size, size);
+    if (block != NULL || (block = checked_target(old_size, size)) == NULL)
+        return block;
     memcpy(block, p, old_size < size ? old_size : size);
     free_from(p, "realloc");
     return block;
@@ -514,19 +559,6 @@ static NEB_COLD void *realloc_region(void *p, size_t size, uint32_t entry)
     return resized != NULL ? resized : realloc_by_copy(p, neb_region_size(p), size);
 }
 
-/* Stays where it is while at least half of the block is used, or there is nothing smaller. */
-static bool fits_in_place(size_t old_size, size_t size)
-{
-    return size <= old_size && (size >= old_size / 2 || old_size == neb_size_class[0].size);
-}
-
-/* What grows by little will grow again: a quarter more than it was, so that n bytes appended cost O(n) of copying. */
-static size_t with_room(size_t old_size, size_t size)
-{
-    size_t roomy = old_size + old_size / 4;
-    return size > old_size && size < roomy && roomy <= SMALL_MAX ? roomy : size;
-}
-
 static NEB_NOINLINE void *realloc_slow(void *p, size_t size)
 {
     if (p == NULL)
@@ -541,7 +573,7 @@ static NEB_NOINLINE void *realloc_slow(void *p, size_t size)
     if (NEB_UNLIKELY(entry_is_region(entry)))
         return realloc_region(p, size, entry);
     if (is_guarded(p, entry) || (check_is_on() && neb_check_knows(p)))
-        return checked_realloc(p, size);
+        return checked_realloc(p, size, entry);
     size_t old_size = live_size(p, entry, "realloc");
     if (is_mine(heap_current(), entry))
         heap_current()->window = window_copy(); /* the fast path did not know it */

@@ -27,7 +27,8 @@ struct huge {
     uint32_t freed_ms;
     bool in_use;
     struct cell_record record; /* where blocks are checked, */
-    size_t front, slack;        /* bytes of the mapping before and behind the program's block */
+    size_t front;               /* bytes of the mapping before */
+    _Atomic size_t slack;       /* and behind the program's block */
     struct list_node node; /* free slots, or kept mappings */
 };
 

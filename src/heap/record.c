@@ -92,7 +92,7 @@ static struct cell cell_in_slab(const struct slab *slab, size_t index)
 static struct cell cell_of_run(struct chunk *chunk, unsigned first)
 {
     return (struct cell){ptr_add(chunk->base, (size_t)first << GRANULE_SHIFT), (size_t)chunk->granules[first] << GRANULE_SHIFT,
-                         are_enabled ? &chunk->record[first] : NULL, NULL, NULL, CELL_LARGE};
+                         are_enabled ? &chunk->record[first] : NULL, NULL, &chunk->slack[first], CELL_LARGE};
 }
 
 bool neb_cell_of(const void *p, bool many, struct cell *cell)

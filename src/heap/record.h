@@ -2,8 +2,8 @@
  * reaches it.
  *
  *   slab    records[index], an array beside the bitmap      cell = the block of the slab's class
- *   large   chunk->record[first granule]                    cell = the run of granules
- *   huge    the slot's record                               cell = the mapping
+ *   large   chunk->record[first granule], ->slack           cell = the run of granules
+ *   huge    the slot's record, front and slack              cell = the mapping
  *
  *   cell    | front: canary | the program's block: size bytes | slack: canary |
  *
@@ -33,8 +33,8 @@ enum record_state {
 struct cell_record {
     _Atomic uint32_t alloc_stack, free_stack;   /* check/stacks.h; 0: none */
     _Atomic uint16_t alloc_thread, free_thread; /* numbers of threads; 0: unknown */
-    _Atomic uint16_t slack;                     /* bytes of the cell behind the block; huge: see there */
-    _Atomic uint8_t form;                       /* kind, and the front's log2: check/ packs both */
+    _Atomic uint16_t slack;                     /* small: bytes of the cell behind the block */
+    _Atomic uint8_t form;                       /* kind, the front's log2, whether it was resized: check/ packs them */
     _Atomic uint8_t state;
 };
 _Static_assert(sizeof(struct cell_record) == 16, "four in a cache line");
@@ -48,7 +48,8 @@ struct cell {
     unsigned char *base;
     size_t bytes;
     struct cell_record *record; /* NULL: the block was made before records were */
-    size_t *front, *slack;       /* huge: where these stand, since 16 bits may not hold them; else NULL */
+    size_t *front;               /* huge: where this stands, since the record may not hold it; else NULL */
+    _Atomic size_t *slack;       /* large and huge: so does this; small: NULL */
     enum cell_kind kind;
 };
 
