@@ -84,9 +84,9 @@ static uint32_t stack_here(void)
 
 /* ---- records ------------------------------------------------------------------------------------------------------------- */
 
-static enum record_state state_of(const struct cell_record *record)
+static enum record_state state_of(const struct cell *cell)
 {
-    return atomic_load_explicit(&record->state, memory_order_acquire); /* R2 */
+    return atomic_load_explicit(cell->state, memory_order_acquire); /* R2 */
 }
 
 const char *neb_family_name(enum family family)
@@ -105,7 +105,7 @@ struct block neb_block_of(const struct cell *cell)
 {
     struct block block;
     unsigned form = atomic_load_explicit(&cell->record->form, memory_order_relaxed);
-    block.state = state_of(cell->record);
+    block.state = state_of(cell);
     block.family = form & ((1u << FORM_FAMILY_BITS) - 1);
     block.was_resized = (form & FORM_RESIZED) != 0;
     unsigned log2 = form >> FORM_FRONT_SHIFT;
@@ -135,6 +135,8 @@ static void origin_set(struct cell_record *record)
 
 static void record_set(const struct cell *cell, size_t front, size_t slack, enum family family)
 {
+    if (cell->record == &neb_record_of_none)
+        return;
     unsigned log2 = front == 0 || cell->front != NULL ? 0 : bits_log2_floor(front);
     if (cell->front != NULL)
         *cell->front = front;
@@ -154,7 +156,7 @@ static size_t front_for(size_t alignment)
 
 size_t neb_check_room(size_t size, size_t alignment)
 {
-    return check_has(CHECK_CANARY) ? front_for(alignment) + size + 1 : size;
+    return (check_has(CHECK_CANARY) ? front_for(alignment) : 0) + size + 1;
 }
 
 static size_t front_canary(size_t front)
@@ -216,7 +218,7 @@ void *neb_check_dress(void *raw, size_t size, size_t alignment, enum family fami
     canaries_write(begin, size, front, slack);
     contents_set(begin, size, content);
     record_set(&cell, front, slack, family);
-    atomic_store_explicit(&cell.record->state, RECORD_LIVE, memory_order_release); /* R2 */
+    atomic_store_explicit(cell.state, RECORD_LIVE, memory_order_release); /* R2 */
     return begin;
 }
 
@@ -284,9 +286,15 @@ bool neb_check_resize(void *p, size_t size)
 
 /* ---- free ---------------------------------------------------------------------------------------------------------------------- */
 
+/* Whether such blocks wait when they are freed. Without a quarantine huge ones do not: they are unmapped. */
+static bool is_to_wait(const struct cell *cell)
+{
+    return check_has(CHECK_QUARANTINE) || (check_has(CHECK_LARGE) && cell->kind == CELL_LARGE);
+}
+
 bool neb_block_is_hidden(const struct cell *cell)
 {
-    return cell->kind != CELL_SMALL && check_has(CHECK_QUARANTINE) && neb_block_of(cell).state == RECORD_FREED;
+    return cell->kind != CELL_SMALL && is_to_wait(cell) && neb_block_of(cell).state == RECORD_FREED;
 }
 
 static void contents_spoil(const struct cell *cell, const struct block *block)
@@ -317,7 +325,7 @@ static void *cell_leave(const struct cell *cell, const struct block *block, enum
 {
     uint8_t expected = (uint8_t)from;
     entry_remove(cell, block->begin);
-    (void)atomic_compare_exchange_strong_explicit(&cell->record->state, &expected, RECORD_RELEASED, memory_order_acq_rel,
+    (void)atomic_compare_exchange_strong_explicit(cell->state, &expected, RECORD_RELEASED, memory_order_acq_rel,
                                                   memory_order_relaxed);
     return cell->base;
 }
@@ -325,18 +333,18 @@ static void *cell_leave(const struct cell *cell, const struct block *block, enum
 static size_t quarantine_weight(const struct cell *cell)
 {
     size_t hidden = cell->bytes >> HIDDEN_WEIGHT_SHIFT;
-    if (cell->kind == CELL_SMALL)
+    if (cell->kind == CELL_SMALL || !check_has(CHECK_QUARANTINE))
         return cell->bytes;
     return hidden > HIDDEN_WEIGHT_MIN ? hidden : HIDDEN_WEIGHT_MIN;
 }
 
-/* The pages of a large block go back, and nothing can touch it while it waits. Its place comes before that: it could not be
- * given to the heap if the system refused to show it again. */
+/* The pages of a large block go back, but where only a few large ones wait, and nothing can touch it while it waits. Its place comes
+ * before that: it could not be given to the heap if the system refused to show it again. */
 static bool quarantine_enter(void *p, const struct cell *cell)
 {
-    if (!check_has(CHECK_QUARANTINE))
+    if (!is_to_wait(cell))
         return false;
-    if (cell->kind != CELL_SMALL)
+    if (cell->kind != CELL_SMALL && check_has(CHECK_QUARANTINE))
         (void)neb_vm_purge(cell->base, cell->bytes);
     if (!neb_quarantine_reserve())
         return false;
@@ -347,24 +355,24 @@ static bool quarantine_enter(void *p, const struct cell *cell)
 }
 
 /* LIVE -> FREED by exactly one of several. */
-static bool state_free(struct cell_record *record)
+static bool state_free(const struct cell *cell)
 {
     uint8_t live = RECORD_LIVE;
-    return atomic_compare_exchange_strong_explicit(&record->state, &live, RECORD_FREED, memory_order_acq_rel, /* K1 */
+    return atomic_compare_exchange_strong_explicit(cell->state, &live, RECORD_FREED, memory_order_acq_rel, /* K1 */
                                                    memory_order_relaxed);
 }
 
 enum check_answer neb_check_release(void *p, const struct check_call *call, void **raw)
 {
     struct cell cell;
-    if (!neb_cell_of(p, true, &cell) || cell.record == NULL || state_of(cell.record) == RECORD_NONE)
+    if (!neb_cell_of(p, true, &cell) || cell.record == NULL || state_of(&cell) == RECORD_NONE)
         return CHECK_UNDRESSED;
     struct block block = neb_block_of(&cell);
     if (p != block.begin) {
         neb_report_inside(call->name, p, &cell);
         return CHECK_DONE;
     }
-    if (!state_free(cell.record)) {
+    if (!state_free(&cell)) {
         neb_report_double_free(call->name, p, &cell);
         return CHECK_DONE;
     }
@@ -402,7 +410,7 @@ static void soon_fetch(const void *p)
     struct cell cell;
     if (p == NULL || !neb_cell_of(p, false, &cell))
         return;
-    __builtin_prefetch(cell.record);
+    __builtin_prefetch(cell.state);
     __builtin_prefetch(cell.base);
     __builtin_prefetch(cell.base + LINE_BYTES);
 }
@@ -448,7 +456,7 @@ void *neb_check_drain(void)
 bool neb_check_knows(const void *p)
 {
     struct cell cell;
-    return neb_cell_of(p, true, &cell) && cell.record != NULL && state_of(cell.record) != RECORD_NONE;
+    return neb_cell_of(p, true, &cell) && cell.record != NULL && state_of(&cell) != RECORD_NONE;
 }
 
 bool neb_block_size(const void *p, const struct cell *cell, const char *call, size_t *size)
@@ -467,7 +475,7 @@ bool neb_block_size(const void *p, const struct cell *cell, const char *call, si
 bool neb_check_size(const void *p, const char *call, size_t *size)
 {
     struct cell cell;
-    return neb_cell_of(p, true, &cell) && cell.record != NULL && state_of(cell.record) != RECORD_NONE &&
+    return neb_cell_of(p, true, &cell) && cell.record != NULL && state_of(&cell) != RECORD_NONE &&
            neb_block_size(p, &cell, call, size);
 }
 
@@ -492,15 +500,15 @@ void neb_check_enable(const struct check_options *options)
     neb_quarantine_init(options->quarantine_bytes);
     if (POLICY_ORIGIN)
         neb_stack_enable();
-    neb_records_enable();
     neb_check = *options;
+    neb_records_enable(check_is_of_states() ? RECORDS_STATES : RECORDS_WHOLE);
 }
 
 /* Blocks in use; those in quarantine are verified by draining it. */
 static void live_verify(void *argument, const struct cell *cell)
 {
     (void)argument;
-    if (cell->record == NULL || state_of(cell->record) != RECORD_LIVE)
+    if (cell->record == NULL || state_of(cell) != RECORD_LIVE)
         return;
     struct block block = neb_block_of(cell);
     if (block.state == RECORD_LIVE)

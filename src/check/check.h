@@ -29,7 +29,8 @@ enum check_feature {
     CHECK_CANARY = 2,     /* bytes around each block, verified when it is freed and when it leaves the quarantine */
     CHECK_FILL = 4,       /* fresh and freed blocks are filled */
     CHECK_QUARANTINE = 8, /* freed blocks wait before they serve again, and are verified when they do */
-    CHECK_ORIGIN = 16     /* stacks and threads of allocation and free, kind of allocation, sizes that are stated */
+    CHECK_ORIGIN = 16,    /* stacks and threads of allocation and free, kind of allocation, sizes that are stated */
+    CHECK_LARGE = 32      /* without a quarantine: freed large blocks wait there all the same, out of reach */
 };
 
 enum on_error { ON_ERROR_ABORT, ON_ERROR_REPORT, ON_ERROR_STOP };
@@ -50,6 +51,12 @@ extern struct check_options neb_check;
 NEB_INLINE bool check_has(unsigned feature)
 {
     return (POLICY_ORIGIN || feature != CHECK_ORIGIN) && (neb_check.features & feature) != 0;
+}
+
+/* Nothing stands around blocks, small ones are not kept back, and of them nothing is remembered but their states. */
+NEB_INLINE bool check_is_of_states(void)
+{
+    return (neb_check.features & (CHECK_STATE | CHECK_CANARY | CHECK_QUARANTINE | CHECK_ORIGIN)) == CHECK_STATE;
 }
 
 NEB_INLINE bool check_is_on(void)

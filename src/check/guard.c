@@ -138,7 +138,7 @@ static struct spot spot_of(uintptr_t address)
 
 static struct cell cell_of(struct slot *slot)
 {
-    return (struct cell){slot->base, slot->bytes, &slot->record, &slot->front, &slot->slack, CELL_HUGE};
+    return (struct cell){slot->base, slot->bytes, &slot->record, &slot->record.state, &slot->front, &slot->slack, CELL_HUGE};
 }
 
 /* The class whose slots hold size bytes and a page; CLASSES: none. */

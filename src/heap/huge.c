@@ -386,7 +386,8 @@ bool neb_huge_around(const void *p, const void **base, size_t *bytes)
 
 static struct cell cell_of_slot(struct huge *slot)
 {
-    return (struct cell){slot->in_use ? slot->base : NULL, slot->bytes, neb_records_are_enabled() ? &slot->record : NULL,
+    struct cell_record *record = neb_records_are_enabled() ? &slot->record : NULL;
+    return (struct cell){slot->in_use ? slot->base : NULL, slot->bytes, record, record == NULL ? NULL : &record->state,
                          &slot->front, &slot->slack, CELL_HUGE};
 }
 

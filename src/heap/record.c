@@ -8,21 +8,23 @@
 #include "os/lock.h"
 #include <string.h>
 
-static bool are_enabled; /* written before there are threads */
+struct cell_record neb_record_of_none;
+static enum records kept; /* written before there are threads */
 
 static unsigned order_of(const struct slab *slab)
 {
-    unsigned order = bits_log2_ceil(neb_size_class[slab->class_index].capacity * sizeof(struct cell_record));
+    size_t bytes = kept == RECORDS_WHOLE ? sizeof(struct cell_record) : 1;
+    unsigned order = bits_log2_ceil(neb_size_class[slab->class_index].capacity * bytes);
     return order < 8 ? 8 : order;
 }
 
 bool neb_records_make(struct slab *slab)
 {
     slab->records = NULL;
-    if (!are_enabled)
+    if (kept == RECORDS_OFF)
         return true;
     unsigned order = order_of(slab);
-    struct cell_record *records = neb_meta_array_take(order);
+    void *records = neb_meta_array_take(order);
     if (records == NULL)
         return false;
     memset(records, 0, (size_t)1 << order);
@@ -69,15 +71,15 @@ static void slab_enable(void *argument, struct chunk *chunk, unsigned first, uin
         (void)neb_records_make(&chunk->slab[first]); /* refused: these few blocks stay unchecked */
 }
 
-void neb_records_enable(void)
+void neb_records_enable(enum records wanted)
 {
-    are_enabled = true;
+    kept = wanted;
     runs_walk(slab_enable, NULL);
 }
 
 bool neb_records_are_enabled(void)
 {
-    return are_enabled;
+    return kept != RECORDS_OFF;
 }
 
 /* ---- cells --------------------------------------------------------------------------------------------------------------- */
@@ -85,14 +87,24 @@ bool neb_records_are_enabled(void)
 static struct cell cell_in_slab(const struct slab *slab, size_t index)
 {
     size_t bytes = neb_size_class[slab->class_index].size;
-    return (struct cell){ptr_add(slab->base, index * bytes), bytes, slab->records == NULL ? NULL : &slab->records[index],
-                         NULL, NULL, CELL_SMALL};
+    struct cell cell = {ptr_add(slab->base, index * bytes), bytes, NULL, NULL, NULL, NULL, CELL_SMALL};
+    if (kept == RECORDS_WHOLE && slab->records != NULL) {
+        struct cell_record *records = slab->records;
+        cell.record = &records[index];
+        cell.state = &records[index].state;
+    } else if (slab->records != NULL) {
+        _Atomic uint8_t *states = slab->records;
+        cell.record = &neb_record_of_none;
+        cell.state = &states[index];
+    }
+    return cell;
 }
 
 static struct cell cell_of_run(struct chunk *chunk, unsigned first)
 {
+    struct cell_record *record = kept == RECORDS_OFF ? NULL : &chunk->record[first];
     return (struct cell){ptr_add(chunk->base, (size_t)first << GRANULE_SHIFT), (size_t)chunk->granules[first] << GRANULE_SHIFT,
-                         are_enabled ? &chunk->record[first] : NULL, NULL, &chunk->slack[first], CELL_LARGE};
+                         record, record == NULL ? NULL : &record->state, NULL, &chunk->slack[first], CELL_LARGE};
 }
 
 bool neb_cell_of(const void *p, bool many, struct cell *cell)

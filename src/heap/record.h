@@ -8,7 +8,8 @@
  *   cell    | front: canary | the program's block: size bytes | slack: canary |
  *
  * The heap only keeps the room and finds it; what stands in a record is the business of check/. Off until
- * neb_records_enable: then slab->records is NULL, nothing is spent.
+ * neb_records_enable: then slab->records is NULL, nothing is spent. Where only states are wanted, a slab has an array of
+ * those instead: 64 of them in a cache line, not four.
  *
  * Invariant  a cell has one record for as long as it exists; the record's state is NONE when the cell was never
  *            handed out since
@@ -47,14 +48,20 @@ enum cell_kind { CELL_SMALL, CELL_LARGE, CELL_HUGE };
 struct cell {
     unsigned char *base;
     size_t bytes;
-    struct cell_record *record; /* NULL: the block was made before records were */
+    struct cell_record *record; /* NULL: the block was made before records were; neb_record_of_none: only its state is kept */
+    _Atomic uint8_t *state;
     size_t *front;               /* huge: where this stands, since the record may not hold it; else NULL */
     _Atomic size_t *slack;       /* large and huge: so does this; small: NULL */
     enum cell_kind kind;
 };
 
-/* Once, before there are threads: from now on every slab has records, those that exist already too. */
-void neb_records_enable(void);
+/* Reads as that of a block that fills its cell. Never written. */
+extern struct cell_record neb_record_of_none;
+
+enum records { RECORDS_OFF, RECORDS_STATES, RECORDS_WHOLE };
+
+/* Once, before there are threads: from now on every slab has records, or states; those that exist already too. */
+void neb_records_enable(enum records wanted);
 bool neb_records_are_enabled(void);
 /* For the makers of slabs. False: no memory. */
 bool neb_records_make(struct slab *slab);
