@@ -101,7 +101,7 @@ static size_t slack_least(void)
     return check_has(CHECK_CANARY) ? 1 : 0;
 }
 
-struct block neb_block_of(const struct cell *cell)
+NEB_INLINE struct block block_of(const struct cell *cell)
 {
     struct block block;
     unsigned form = atomic_load_explicit(&cell->record->form, memory_order_relaxed);
@@ -115,6 +115,11 @@ struct block neb_block_of(const struct cell *cell)
     block.begin = cell->base + block.front;
     block.size = cell->bytes - block.front - block.slack;
     return block;
+}
+
+struct block neb_block_of(const struct cell *cell)
+{
+    return block_of(cell);
 }
 
 static void slack_set(const struct cell *cell, size_t slack)
@@ -272,7 +277,7 @@ bool neb_check_resize(void *p, size_t size)
     struct cell cell;
     if (!check_has(CHECK_CANARY) || !neb_cell_of(p, false, &cell) || cell.record == NULL)
         return false;
-    struct block block = neb_block_of(&cell);
+    struct block block = block_of(&cell);
     size_t room = cell.bytes - block.front - slack_least();
     bool is_too_small = size < block.size && (size < room / 2 || block.size - size > FILL_BYTES_MAX);
     if (!block.was_resized || size > room || is_too_small)
@@ -309,7 +314,7 @@ static void contents_spoil(const struct cell *cell, const struct block *block)
 
 void neb_block_check_statement(const void *p, const struct check_call *call, const struct cell *cell, size_t stated, size_t made)
 {
-    struct block block = neb_block_of(cell);
+    struct block block = block_of(cell);
     if (!check_has(CHECK_ORIGIN))
         return;
     if (call->family != block.family)
@@ -367,7 +372,7 @@ enum check_answer neb_check_release(void *p, const struct check_call *call, void
     struct cell cell;
     if (!neb_cell_of(p, true, &cell) || cell.record == NULL || state_of(&cell) == RECORD_NONE)
         return CHECK_UNDRESSED;
-    struct block block = neb_block_of(&cell);
+    struct block block = block_of(&cell);
     if (p != block.begin) {
         neb_report_inside(call->name, p, &cell);
         return CHECK_DONE;
@@ -426,7 +431,7 @@ static void *quarantine_leave(bool any)
         neb_quarantine_leave();
         return NULL;
     }
-    struct block block = neb_block_of(&cell);
+    struct block block = block_of(&cell);
     freed_verify(&cell, &block);
     if (cell.kind != CELL_SMALL && !neb_vm_unguard(cell.base, cell.bytes)) {
         neb_quarantine_put(p, quarantine_weight(&cell)); /* the system refuses: it waits until the system does not */
@@ -461,7 +466,7 @@ bool neb_check_knows(const void *p)
 
 bool neb_block_size(const void *p, const struct cell *cell, const char *call, size_t *size)
 {
-    struct block block = neb_block_of(cell);
+    struct block block = block_of(cell);
     *size = block.size;
     if (p != block.begin)
         neb_report_inside(call, p, cell);
@@ -484,7 +489,7 @@ bool neb_check_view(void *raw, void **begin, size_t *size)
     struct cell cell;
     if (!neb_cell_of(raw, false, &cell) || cell.record == NULL)
         return true;
-    struct block block = neb_block_of(&cell);
+    struct block block = block_of(&cell);
     if (block.state == RECORD_LIVE) {
         *begin = block.begin;
         *size = block.size;
@@ -510,7 +515,7 @@ static void live_verify(void *argument, const struct cell *cell)
     (void)argument;
     if (cell->record == NULL || state_of(cell) != RECORD_LIVE)
         return;
-    struct block block = neb_block_of(cell);
+    struct block block = block_of(cell);
     if (block.state == RECORD_LIVE)
         (void)canaries_verify(cell, &block, "exit");
 }
