@@ -560,7 +560,8 @@ static void *checked_realloc(void *p, size_t size, uint32_t entry)
     if (block != NULL || (block = checked_target(old_size, size)) == NULL)
         return block;
     memcpy(block, p, old_size < size ? old_size : size);
-    free_from(p, "realloc");
+    if (!neb_hardened_free(p))
+        free_from(p, "realloc");
     return block;
 }
 
@@ -655,8 +656,8 @@ void neb_verify(void)
 {
     if (POLICY_GUARD)
         neb_guard_verify();
-    if (!check_is_on())
-        return;
+    if (!check_has(CHECK_CANARY))
+        return; /* nothing of a block could have changed */
     quarantine_drain();
     neb_check_finish();
 }
