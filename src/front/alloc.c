@@ -525,12 +525,11 @@ static size_t with_room(size_t old_size, size_t size)
 /* A block to which one of old_size moves. With canaries it stays where it is from now on, while it has room. */
 static void *checked_target(size_t old_size, size_t size)
 {
-    void *block;
     if (!check_has(CHECK_CANARY))
         return neb_malloc(with_room(old_size, size));
-    if (is_special(size, 16, &block))
-        return block;
-    block = checked_from_heap(size, roomy(old_size, size) - size, 16, FAMILY_MALLOC, false);
+    if (NEB_UNLIKELY(neb_tls.state > THREAD_ENDED)) /* in a scope, or a handler */
+        return neb_malloc(size);
+    void *block = checked_from_heap(size, roomy(old_size, size) - size, 16, FAMILY_MALLOC, false);
     if (block == NULL)
         return neb_malloc(size);
     neb_check_let_resize(block);

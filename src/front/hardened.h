@@ -5,7 +5,8 @@
  *           among the last few of its class, and the one that waited longest is pushed
  *
  * What is not as simple is left to the calls of alloc.c, which do the same in ten times as many instructions and say what is wrong: when
- * one of these refuses, nothing has changed. They keep to what check/ does at this level: no canaries, no quarantine, no contents.
+ * one of these refuses, nothing has changed. They keep to what check/ does at this level: no canaries, no quarantine; what
+ * is freed is cleared where that is wanted.
  *
  * Invariant  a state is the block's, whichever way its calls take (K1 of check/check.h)
  * Ownership  the heap: its thread, which is busy meanwhile, so that a signal handler works elsewhere
