@@ -18,6 +18,8 @@
 enum {
     FRONT_MIN = 16,
     FORM_FAMILY_BITS = 2,
+    FORM_RESIZED = 1 << FORM_FAMILY_BITS,
+    FORM_FRONT_SHIFT = FORM_FAMILY_BITS + 1,
     THREADS_MAX = 65536,
     HIDDEN_WEIGHT_SHIFT = 4, /* a block whose pages went back counts in the quarantine as a sixteenth: it is address space only */
     HIDDEN_WEIGHT_MIN = 4096
@@ -82,9 +84,9 @@ static uint32_t stack_here(void)
 
 /* ---- records ------------------------------------------------------------------------------------------------------------- */
 
-static enum record_state state_of(const struct cell_record *record)
+static enum record_state state_of(const struct cell *cell)
 {
-    return atomic_load_explicit(&record->state, memory_order_acquire); /* R2 */
+    return atomic_load_explicit(cell->state, memory_order_acquire); /* R2 */
 }
 
 const char *neb_family_name(enum family family)
@@ -93,40 +95,59 @@ const char *neb_family_name(enum family family)
     return family <= FAMILY_NEW_ARRAY ? names[family] : "?";
 }
 
-struct block neb_block_of(const struct cell *cell)
+/* There is a byte behind each block that has canaries, so that one less than the slack is what 16 bits hold. */
+static size_t slack_least(void)
+{
+    return check_has(CHECK_CANARY) ? 1 : 0;
+}
+
+NEB_INLINE struct block block_of(const struct cell *cell)
 {
     struct block block;
     unsigned form = atomic_load_explicit(&cell->record->form, memory_order_relaxed);
-    block.state = state_of(cell->record);
+    block.state = state_of(cell);
     block.family = form & ((1u << FORM_FAMILY_BITS) - 1);
-    if (cell->kind == CELL_HUGE) {
-        block.front = *cell->front;
-        block.slack = *cell->slack;
-    } else {
-        unsigned log2 = form >> FORM_FAMILY_BITS;
-        block.front = log2 == 0 ? 0 : (size_t)1 << log2;
-        block.slack = (size_t)atomic_load_explicit(&cell->record->slack, memory_order_relaxed) + (check_has(CHECK_CANARY) ? 1 : 0);
-    }
+    block.was_resized = (form & FORM_RESIZED) != 0;
+    unsigned log2 = form >> FORM_FRONT_SHIFT;
+    block.front = cell->front != NULL ? *cell->front : log2 == 0 ? 0 : (size_t)1 << log2;
+    block.slack = cell->slack != NULL ? atomic_load_explicit(cell->slack, memory_order_relaxed)
+                                      : (size_t)atomic_load_explicit(&cell->record->slack, memory_order_relaxed) + slack_least();
     block.begin = cell->base + block.front;
     block.size = cell->bytes - block.front - block.slack;
     return block;
 }
 
+struct block neb_block_of(const struct cell *cell)
+{
+    return block_of(cell);
+}
+
+static void slack_set(const struct cell *cell, size_t slack)
+{
+    if (cell->slack != NULL)
+        atomic_store_explicit(cell->slack, slack, memory_order_relaxed);
+    else
+        atomic_store_explicit(&cell->record->slack, (uint16_t)(slack - slack_least()), memory_order_relaxed);
+}
+
+static void origin_set(struct cell_record *record)
+{
+    if (!check_has(CHECK_ORIGIN))
+        return;
+    atomic_store_explicit(&record->alloc_thread, neb_thread_number(), memory_order_relaxed);
+    atomic_store_explicit(&record->alloc_stack, stack_here(), memory_order_relaxed);
+}
+
 static void record_set(const struct cell *cell, size_t front, size_t slack, enum family family)
 {
-    struct cell_record *record = cell->record;
-    unsigned log2 = front == 0 ? 0 : bits_log2_floor(front);
-    if (cell->kind == CELL_HUGE) {
+    if (cell->record == &neb_record_of_none)
+        return;
+    unsigned log2 = front == 0 || cell->front != NULL ? 0 : bits_log2_floor(front);
+    if (cell->front != NULL)
         *cell->front = front;
-        *cell->slack = slack;
-    } else {
-        atomic_store_explicit(&record->slack, (uint16_t)(slack - (check_has(CHECK_CANARY) ? 1 : 0)), memory_order_relaxed);
-    }
-    atomic_store_explicit(&record->form, (uint8_t)(log2 << FORM_FAMILY_BITS | family), memory_order_relaxed);
-    if (check_has(CHECK_ORIGIN)) {
-        atomic_store_explicit(&record->alloc_thread, neb_thread_number(), memory_order_relaxed);
-        atomic_store_explicit(&record->alloc_stack, stack_here(), memory_order_relaxed);
-    }
+    slack_set(cell, slack);
+    atomic_store_explicit(&cell->record->form, (uint8_t)(log2 << FORM_FRONT_SHIFT | family), memory_order_relaxed);
+    origin_set(cell->record);
 }
 
 /* ---- allocation ------------------------------------------------------------------------------------------------------------- */
@@ -140,7 +161,7 @@ static size_t front_for(size_t alignment)
 
 size_t neb_check_room(size_t size, size_t alignment)
 {
-    return check_has(CHECK_CANARY) ? front_for(alignment) + size + 1 : size;
+    return (check_has(CHECK_CANARY) ? front_for(alignment) : 0) + size + 1;
 }
 
 static size_t front_canary(size_t front)
@@ -202,7 +223,7 @@ void *neb_check_dress(void *raw, size_t size, size_t alignment, enum family fami
     canaries_write(begin, size, front, slack);
     contents_set(begin, size, content);
     record_set(&cell, front, slack, family);
-    atomic_store_explicit(&cell.record->state, RECORD_LIVE, memory_order_release); /* R2 */
+    atomic_store_explicit(cell.state, RECORD_LIVE, memory_order_release); /* R2 */
     return begin;
 }
 
@@ -227,11 +248,58 @@ static bool canaries_verify(const struct cell *cell, const struct block *block, 
     return true;
 }
 
+/* ---- in place ------------------------------------------------------------------------------------------------------------- */
+
+void neb_check_let_resize(void *p)
+{
+    struct cell cell;
+    if (!neb_cell_of(p, false, &cell) || cell.record == NULL)
+        return;
+    unsigned form = atomic_load_explicit(&cell.record->form, memory_order_relaxed);
+    atomic_store_explicit(&cell.record->form, (uint8_t)(form | FORM_RESIZED), memory_order_relaxed);
+}
+
+/* What a canary is at an address depends on the address alone: those of the old end and of the new one agree where both are. So whoever
+ * looks at the canaries meanwhile finds them whole, at the old end or at the new one, but for what the program writes itself. */
+static void grow_or_shrink(const struct cell *cell, const struct block *block, size_t size)
+{
+    size_t slack = cell->bytes - block->front - size;
+    canaries_write(block->begin, size, block->front, slack);
+    slack_set(cell, slack);
+    if (size > block->size)
+        contents_set(block->begin + block->size, size - block->size, CONTENT_FILL);
+    else if (block->size - size > slack_canary(slack) && check_has(CHECK_FILL) && neb_check.fill_free != FILL_NOTHING)
+        memset(block->begin + size + slack_canary(slack), (int)neb_check.fill_free, block->size - size - slack_canary(slack));
+}
+
+bool neb_check_resize(void *p, size_t size)
+{
+    struct cell cell;
+    if (!check_has(CHECK_CANARY) || !neb_cell_of(p, false, &cell) || cell.record == NULL)
+        return false;
+    struct block block = block_of(&cell);
+    size_t room = cell.bytes - block.front - slack_least();
+    bool is_too_small = size < block.size && (size < room / 2 || block.size - size > FILL_BYTES_MAX);
+    if (!block.was_resized || size > room || is_too_small)
+        return false;
+    if (!canaries_verify(&cell, &block, "realloc"))
+        canaries_write(block.begin, block.size, block.front, block.slack);
+    grow_or_shrink(&cell, &block, size);
+    origin_set(cell.record);
+    return true;
+}
+
 /* ---- free ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Whether such blocks wait when they are freed. Without a quarantine huge ones do not: they are unmapped. */
+static bool is_to_wait(const struct cell *cell)
+{
+    return check_has(CHECK_QUARANTINE) || (check_has(CHECK_LARGE) && cell->kind == CELL_LARGE);
+}
 
 bool neb_block_is_hidden(const struct cell *cell)
 {
-    return cell->kind != CELL_SMALL && check_has(CHECK_QUARANTINE) && neb_block_of(cell).state == RECORD_FREED;
+    return cell->kind != CELL_SMALL && is_to_wait(cell) && neb_block_of(cell).state == RECORD_FREED;
 }
 
 static void contents_spoil(const struct cell *cell, const struct block *block)
@@ -246,7 +314,7 @@ static void contents_spoil(const struct cell *cell, const struct block *block)
 
 void neb_block_check_statement(const void *p, const struct check_call *call, const struct cell *cell, size_t stated, size_t made)
 {
-    struct block block = neb_block_of(cell);
+    struct block block = block_of(cell);
     if (!check_has(CHECK_ORIGIN))
         return;
     if (call->family != block.family)
@@ -262,7 +330,7 @@ static void *cell_leave(const struct cell *cell, const struct block *block, enum
 {
     uint8_t expected = (uint8_t)from;
     entry_remove(cell, block->begin);
-    (void)atomic_compare_exchange_strong_explicit(&cell->record->state, &expected, RECORD_RELEASED, memory_order_acq_rel,
+    (void)atomic_compare_exchange_strong_explicit(cell->state, &expected, RECORD_RELEASED, memory_order_acq_rel,
                                                   memory_order_relaxed);
     return cell->base;
 }
@@ -270,18 +338,18 @@ static void *cell_leave(const struct cell *cell, const struct block *block, enum
 static size_t quarantine_weight(const struct cell *cell)
 {
     size_t hidden = cell->bytes >> HIDDEN_WEIGHT_SHIFT;
-    if (cell->kind == CELL_SMALL)
+    if (cell->kind == CELL_SMALL || !check_has(CHECK_QUARANTINE))
         return cell->bytes;
     return hidden > HIDDEN_WEIGHT_MIN ? hidden : HIDDEN_WEIGHT_MIN;
 }
 
-/* The pages of a large block go back, and nothing can touch it while it waits. Its place comes before that: it could not be
- * given to the heap if the system refused to show it again. */
+/* The pages of a large block go back, but where only a few large ones wait, and nothing can touch it while it waits. Its place comes
+ * before that: it could not be given to the heap if the system refused to show it again. */
 static bool quarantine_enter(void *p, const struct cell *cell)
 {
-    if (!check_has(CHECK_QUARANTINE))
+    if (!is_to_wait(cell))
         return false;
-    if (cell->kind != CELL_SMALL)
+    if (cell->kind != CELL_SMALL && check_has(CHECK_QUARANTINE))
         (void)neb_vm_purge(cell->base, cell->bytes);
     if (!neb_quarantine_reserve())
         return false;
@@ -292,24 +360,24 @@ static bool quarantine_enter(void *p, const struct cell *cell)
 }
 
 /* LIVE -> FREED by exactly one of several. */
-static bool state_free(struct cell_record *record)
+static bool state_free(const struct cell *cell)
 {
     uint8_t live = RECORD_LIVE;
-    return atomic_compare_exchange_strong_explicit(&record->state, &live, RECORD_FREED, memory_order_acq_rel, /* K1 */
+    return atomic_compare_exchange_strong_explicit(cell->state, &live, RECORD_FREED, memory_order_acq_rel, /* K1 */
                                                    memory_order_relaxed);
 }
 
 enum check_answer neb_check_release(void *p, const struct check_call *call, void **raw)
 {
     struct cell cell;
-    if (!neb_cell_of(p, true, &cell) || cell.record == NULL || state_of(cell.record) == RECORD_NONE)
+    if (!neb_cell_of(p, true, &cell) || cell.record == NULL || state_of(&cell) == RECORD_NONE)
         return CHECK_UNDRESSED;
-    struct block block = neb_block_of(&cell);
+    struct block block = block_of(&cell);
     if (p != block.begin) {
         neb_report_inside(call->name, p, &cell);
         return CHECK_DONE;
     }
-    if (!state_free(cell.record)) {
+    if (!state_free(&cell)) {
         neb_report_double_free(call->name, p, &cell);
         return CHECK_DONE;
     }
@@ -347,7 +415,7 @@ static void soon_fetch(const void *p)
     struct cell cell;
     if (p == NULL || !neb_cell_of(p, false, &cell))
         return;
-    __builtin_prefetch(cell.record);
+    __builtin_prefetch(cell.state);
     __builtin_prefetch(cell.base);
     __builtin_prefetch(cell.base + LINE_BYTES);
 }
@@ -363,7 +431,7 @@ static void *quarantine_leave(bool any)
         neb_quarantine_leave();
         return NULL;
     }
-    struct block block = neb_block_of(&cell);
+    struct block block = block_of(&cell);
     freed_verify(&cell, &block);
     if (cell.kind != CELL_SMALL && !neb_vm_unguard(cell.base, cell.bytes)) {
         neb_quarantine_put(p, quarantine_weight(&cell)); /* the system refuses: it waits until the system does not */
@@ -393,12 +461,12 @@ void *neb_check_drain(void)
 bool neb_check_knows(const void *p)
 {
     struct cell cell;
-    return neb_cell_of(p, true, &cell) && cell.record != NULL && state_of(cell.record) != RECORD_NONE;
+    return neb_cell_of(p, true, &cell) && cell.record != NULL && state_of(&cell) != RECORD_NONE;
 }
 
 bool neb_block_size(const void *p, const struct cell *cell, const char *call, size_t *size)
 {
-    struct block block = neb_block_of(cell);
+    struct block block = block_of(cell);
     *size = block.size;
     if (p != block.begin)
         neb_report_inside(call, p, cell);
@@ -412,7 +480,7 @@ bool neb_block_size(const void *p, const struct cell *cell, const char *call, si
 bool neb_check_size(const void *p, const char *call, size_t *size)
 {
     struct cell cell;
-    return neb_cell_of(p, true, &cell) && cell.record != NULL && state_of(cell.record) != RECORD_NONE &&
+    return neb_cell_of(p, true, &cell) && cell.record != NULL && state_of(&cell) != RECORD_NONE &&
            neb_block_size(p, &cell, call, size);
 }
 
@@ -421,7 +489,7 @@ bool neb_check_view(void *raw, void **begin, size_t *size)
     struct cell cell;
     if (!neb_cell_of(raw, false, &cell) || cell.record == NULL)
         return true;
-    struct block block = neb_block_of(&cell);
+    struct block block = block_of(&cell);
     if (block.state == RECORD_LIVE) {
         *begin = block.begin;
         *size = block.size;
@@ -437,17 +505,17 @@ void neb_check_enable(const struct check_options *options)
     neb_quarantine_init(options->quarantine_bytes);
     if (POLICY_ORIGIN)
         neb_stack_enable();
-    neb_records_enable();
     neb_check = *options;
+    neb_records_enable(check_is_of_states() ? RECORDS_STATES : RECORDS_WHOLE);
 }
 
 /* Blocks in use; those in quarantine are verified by draining it. */
 static void live_verify(void *argument, const struct cell *cell)
 {
     (void)argument;
-    if (cell->record == NULL || state_of(cell->record) != RECORD_LIVE)
+    if (cell->record == NULL || state_of(cell) != RECORD_LIVE)
         return;
-    struct block block = neb_block_of(cell);
+    struct block block = block_of(cell);
     if (block.state == RECORD_LIVE)
         (void)canaries_verify(cell, &block, "exit");
 }

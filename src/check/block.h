@@ -9,6 +9,7 @@ struct block {
     size_t size, front, slack;
     enum family family;
     enum record_state state;
+    bool was_resized;
 };
 
 /* The block of a cell that has a record. */

@@ -29,7 +29,8 @@ enum check_feature {
     CHECK_CANARY = 2,     /* bytes around each block, verified when it is freed and when it leaves the quarantine */
     CHECK_FILL = 4,       /* fresh and freed blocks are filled */
     CHECK_QUARANTINE = 8, /* freed blocks wait before they serve again, and are verified when they do */
-    CHECK_ORIGIN = 16     /* stacks and threads of allocation and free, kind of allocation, sizes that are stated */
+    CHECK_ORIGIN = 16,    /* stacks and threads of allocation and free, kind of allocation, sizes that are stated */
+    CHECK_LARGE = 32      /* without a quarantine: freed large blocks wait there all the same, out of reach */
 };
 
 enum on_error { ON_ERROR_ABORT, ON_ERROR_REPORT, ON_ERROR_STOP };
@@ -52,6 +53,12 @@ NEB_INLINE bool check_has(unsigned feature)
     return (POLICY_ORIGIN || feature != CHECK_ORIGIN) && (neb_check.features & feature) != 0;
 }
 
+/* Nothing stands around blocks, small ones are not kept back, and of them nothing is remembered but their states. */
+NEB_INLINE bool check_is_of_states(void)
+{
+    return (neb_check.features & (CHECK_STATE | CHECK_CANARY | CHECK_QUARANTINE | CHECK_ORIGIN)) == CHECK_STATE;
+}
+
 NEB_INLINE bool check_is_on(void)
 {
     return NEB_UNLIKELY(neb_check.features != 0);
@@ -69,6 +76,12 @@ enum content { CONTENT_FILL, CONTENT_CLEAR, CONTENT_IS_ZERO };
 size_t neb_check_room(size_t size, size_t alignment);
 /* Makes the cell that begins at raw a block. NULL: no memory; the cell is still the caller's. */
 void *neb_check_dress(void *raw, size_t size, size_t alignment, enum family family, enum content content);
+
+/* A block that is in use gets this size where it is, between canaries: if it was let to, there is room, and it does not shrink to less
+ * than half of its cell. False: it has to move. The first time it always has to, so that whoever kept the old address is found out. */
+bool neb_check_resize(void *p, size_t size);
+/* A block that realloc made, with a cell that may be larger than asked for. */
+void neb_check_let_resize(void *p);
 
 /* ---- free ------------------------------------------------------------------------------------------------------------------ */
 

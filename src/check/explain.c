@@ -9,8 +9,8 @@
 /* A block of the heap that is out of reach, or a canary's page. */
 static bool heap_cell(const void *p, struct cell *cell)
 {
-    return check_has(CHECK_QUARANTINE) && neb_cell_of(p, true, cell) && cell->record != NULL &&
-           atomic_load_explicit(&cell->record->state, memory_order_acquire) != RECORD_NONE; /* R2 */
+    return check_has(CHECK_QUARANTINE | CHECK_LARGE) && neb_cell_of(p, true, cell) && cell->record != NULL &&
+           atomic_load_explicit(cell->state, memory_order_acquire) != RECORD_NONE; /* R2 */
 }
 
 void neb_explain_fault(const struct os_fault *fault)

@@ -30,7 +30,8 @@ enum {
 struct slot {
     struct cell_record record;
     unsigned char *base; /* data pages */
-    size_t bytes, front, slack;
+    size_t bytes, front;
+    _Atomic size_t slack;
     uint32_t next;       /* among freed ones: the next younger; 0: none */
     uint8_t alignment_log2;
 };
@@ -137,7 +138,7 @@ static struct spot spot_of(uintptr_t address)
 
 static struct cell cell_of(struct slot *slot)
 {
-    return (struct cell){slot->base, slot->bytes, &slot->record, &slot->front, &slot->slack, CELL_HUGE};
+    return (struct cell){slot->base, slot->bytes, &slot->record, &slot->record.state, &slot->front, &slot->slack, CELL_HUGE};
 }
 
 /* The class whose slots hold size bytes and a page; CLASSES: none. */
@@ -257,7 +258,7 @@ static void slot_describe(struct slot *slot, unsigned char *begin, size_t size, 
     slot->front = size == 0 ? 0 : ptr_address(begin) & (page_bytes() - 1);
     slot->base = begin - slot->front;
     slot->bytes = size == 0 ? 0 : size_align_up(slot->front + size, page_bytes());
-    slot->slack = slot->bytes - slot->front - size;
+    atomic_store_explicit(&slot->slack, slot->bytes - slot->front - size, memory_order_relaxed); /* the state publishes it */
     slot->alignment_log2 = (uint8_t)bits_log2_floor(alignment < ALIGNMENT_MIN ? ALIGNMENT_MIN : alignment);
 }
 
@@ -372,7 +373,7 @@ static size_t distance(uintptr_t address, const struct slot *slot)
     if (slot == NULL)
         return SIZE_MAX;
     uintptr_t begin = ptr_address(slot->base) + slot->front;
-    uintptr_t end = ptr_address(slot->base) + slot->bytes - slot->slack;
+    uintptr_t end = ptr_address(slot->base) + slot->bytes - atomic_load_explicit(&slot->slack, memory_order_relaxed);
     return address < begin ? begin - address : address < end ? 0 : address - end + 1;
 }
 

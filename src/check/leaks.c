@@ -63,12 +63,12 @@ struct look {
 
 static unsigned state_of(const struct cell *cell)
 {
-    return atomic_load_explicit(&cell->record->state, memory_order_relaxed);
+    return atomic_load_explicit(cell->state, memory_order_relaxed);
 }
 
 static void state_set(const struct cell *cell, unsigned state)
 {
-    atomic_store_explicit(&cell->record->state, (uint8_t)state, memory_order_relaxed);
+    atomic_store_explicit(cell->state, (uint8_t)state, memory_order_relaxed);
 }
 
 static void cells_walk(struct look *look, void (*visit)(void *argument, const struct cell *cell))

@@ -3,6 +3,7 @@
 
 #include "check/check.h"
 #include "check/guard.h"
+#include "front/hardened.h"
 #include "front/loader.h"
 #include "front/recorder.h"
 #include "front/region.h"
@@ -23,26 +24,32 @@ enum { FILL_FRESH = 0xA5, FILL_FREED = 0x5A };
 
 static void raw_free(void *p, const char *call);
 
-/* Any block of the magazine instead of the newest. */
-static void *swap_random(struct heap *heap, unsigned class_index, void *block)
+/* Puts blocks in random order: each changes places with one of those that come up to HARDEN_SHUFFLE entries later. */
+static void shuffle(struct heap *heap, void **blocks, size_t count)
 {
-    void **magazine = heap->pool[class_index].magazine;
-    size_t index = neb_heap_random(heap, (size_t)(heap->bin[class_index].top - magazine) + 1);
-    if (index == 0)
-        return block;
-    void *other = magazine[index];
-    magazine[index] = block;
-    return other;
+    for (size_t i = 0; i + 1 < count; i++) {
+        size_t left = count - i, other = i + neb_heap_random(heap, left < HARDEN_SHUFFLE ? left : HARDEN_SHUFFLE);
+        void *block = blocks[i];
+        blocks[i] = blocks[other];
+        blocks[other] = block;
+    }
+}
+
+static bool pool_fill(struct heap *heap, unsigned class_index)
+{
+    if (!neb_pool_refill(heap, class_index))
+        return false;
+    if (NEB_UNLIKELY(neb_heap_is_hardened()))
+        shuffle(heap, heap->pool[class_index].magazine + 1, bin_count(heap, class_index));
+    return true;
 }
 
 static void *pool_pop(struct heap *heap, unsigned class_index)
 {
     struct bin *bin = &heap->bin[class_index];
     void *block = bin_pop(bin);
-    if (block == NULL && neb_pool_refill(heap, class_index))
+    if (block == NULL && pool_fill(heap, class_index))
         block = bin_pop(bin);
-    if (NEB_UNLIKELY(neb_heap_is_hardened()) && block != NULL)
-        block = swap_random(heap, class_index, block);
     if (POLICY_COUNT && block != NULL)
         counter_add(&heap->pool[class_index].counts.allocs, 1);
     return block;
@@ -109,13 +116,13 @@ static void *guarded_alloc(size_t size, size_t alignment, enum family family, bo
     return block;
 }
 
-/* A cell that is dressed for the program (check/check.h). */
-static void *checked_from_heap(size_t size, size_t alignment, enum family family, bool clear)
+/* A cell that is dressed for the program (check/check.h), with spare bytes for it to grow. */
+static void *checked_from_heap(size_t size, size_t spare, size_t alignment, enum family family, bool clear)
 {
     void *guarded = guarded_alloc(size, alignment, family, clear);
     if (guarded != NULL)
         return guarded;
-    size_t room = neb_check_room(size, alignment);
+    size_t room = neb_check_room(size + spare, alignment);
     bool zeroed = false;
     if (room > PTRDIFF_MAX)
         return NULL;
@@ -156,10 +163,16 @@ static void *checked_alloc(size_t size, size_t alignment, enum family family, bo
 {
     void *block;
     if (!is_special(size, alignment, &block))
-        return checked_from_heap(size, alignment, family, clear);
+        return checked_from_heap(size, 0, alignment, family, clear);
     if (block != NULL && (clear || POLICY_FILL))
         memset(block, clear ? 0 : FILL_FRESH, size);
     return block;
+}
+
+static void *checked_calloc(size_t size)
+{
+    void *block = neb_hardened_alloc(size);
+    return block != NULL ? memset(block, 0, size) : checked_alloc(size, 16, FAMILY_MALLOC, true);
 }
 
 static void *allocate(size_t size, size_t alignment, bool *zeroed)
@@ -172,9 +185,10 @@ void *neb_allocate_as(size_t size, size_t alignment, unsigned family)
 {
     if (NEB_UNLIKELY(size > PTRDIFF_MAX))
         return NULL;
+    void *block;
     if (check_is_on())
-        return checked_alloc(size, alignment, family, false);
-    void *block = allocate(size, alignment, NULL);
+        return alignment <= 16 && (block = neb_hardened_alloc(size)) != NULL ? block : checked_alloc(size, alignment, family, false);
+    block = allocate(size, alignment, NULL);
     if (POLICY_FILL && block != NULL)
         memset(block, FILL_FRESH, size);
     return block;
@@ -186,8 +200,18 @@ static NEB_COLD void *out_of_memory(void)
     return NULL;
 }
 
+static NEB_NOINLINE void *checked_malloc(size_t size)
+{
+    void *block = neb_hardened_alloc(size);
+    if (block == NULL && size <= PTRDIFF_MAX)
+        block = checked_alloc(size, 16, FAMILY_MALLOC, false);
+    return NEB_LIKELY(block != NULL) ? block : out_of_memory();
+}
+
 NEB_NOINLINE void *neb_malloc_slow(size_t size)
 {
+    if (check_is_on())
+        return checked_malloc(size);
     void *block = neb_allocate_as(size, 16, FAMILY_MALLOC);
     return NEB_LIKELY(block != NULL) ? block : out_of_memory();
 }
@@ -236,7 +260,7 @@ void *neb_calloc(size_t count, size_t size)
     else if ((block = zero_alloc(bytes)) != NULL)
         return block;
     if (block == NULL && check_is_on())
-        return (block = checked_alloc(bytes, 16, FAMILY_MALLOC, true)) != NULL ? block : out_of_memory();
+        return (block = checked_calloc(bytes)) != NULL ? block : out_of_memory();
     if (block == NULL)
         block = allocate(bytes, 16, &zeroed);
     if (NEB_UNLIKELY(block == NULL))
@@ -327,13 +351,15 @@ static NEB_COLD void free_unknown(void *p, uint32_t entry, const char *call)
     neb_fault_invalid(call, p);
 }
 
-static void pool_free(void *p, const char *call)
+static void pool_free(void *p, uint32_t entry, const char *call)
 {
     struct heap *heap = neb_heap_enter();
     heap->window = window_copy();
     if (POLICY_COUNT)
         counter_add(&heap->pool[slab_of(p)->class_index].counts.frees, 1);
     neb_pool_give(heap, p, call);
+    if (check_is_on())
+        neb_hardened_wait(heap, entry_class(entry), p);
     neb_heap_tick(heap);
     neb_heap_leave(heap);
     if (POLICY_TRACE)
@@ -350,7 +376,7 @@ static void raw_free(void *p, const char *call)
 {
     uint32_t entry = page_map_load(p);
     if (entry_is_pooled(entry)) {
-        pool_free(p, call);
+        pool_free(p, entry, call);
     } else {
         large_tick();
         if (!neb_large_free(p, entry))
@@ -429,7 +455,8 @@ static void free_from(void *p, const char *call)
 
 NEB_NOINLINE void neb_free_slow(void *p)
 {
-    free_from(p, "free");
+    if (!check_is_on() || !neb_hardened_free(p))
+        free_from(p, "free");
 }
 
 void neb_free_checked(void *p, const char *call, unsigned family, size_t size, size_t alignment)
@@ -475,19 +502,65 @@ static bool known_size(const void *p, const char *call, size_t *size)
     return POLICY_GUARD && neb_guard_knows(p) ? neb_guard_size(p, call, size) : neb_check_size(p, call, size);
 }
 
-/* The block moves always: whoever kept the old address is found out. Without canaries it may stay where it is. */
-static void *checked_realloc(void *p, size_t size)
+/* Stays where it is while at least half of the block is used, or there is nothing smaller. */
+static bool fits_in_place(size_t old_size, size_t size)
+{
+    return size <= old_size && (size >= old_size / 2 || old_size == neb_size_class[0].size);
+}
+
+/* What grows by little will grow again: a quarter more than it was, so that n bytes appended cost O(n) of copying. */
+static size_t roomy(size_t old_size, size_t size)
+{
+    size_t more = old_size + old_size / 4;
+    return size > old_size && size < more ? more : size;
+}
+
+/* Beyond the pools' sizes a block grows where it is, or by moving pages. */
+static size_t with_room(size_t old_size, size_t size)
+{
+    size_t more = roomy(old_size, size);
+    return more <= SMALL_MAX ? more : size;
+}
+
+/* A block to which one of old_size moves. With canaries it stays where it is from now on, while it has room. */
+static void *checked_target(size_t old_size, size_t size)
+{
+    if (!check_has(CHECK_CANARY))
+        return neb_malloc(with_room(old_size, size));
+    if (NEB_UNLIKELY(neb_tls.state > THREAD_ENDED)) /* in a scope, or a handler */
+        return neb_malloc(size);
+    void *block = checked_from_heap(size, roomy(old_size, size) - size, 16, FAMILY_MALLOC, false);
+    if (block == NULL)
+        return neb_malloc(size);
+    neb_check_let_resize(block);
+    return block;
+}
+
+/* Without canaries the block has all of its cell, and stays where it would without checks. */
+static void *checked_resize(void *p, uint32_t entry, size_t old_size, size_t size)
+{
+    size_t room = neb_check_room(size, 16);
+    if (check_has(CHECK_CANARY))
+        return neb_check_resize(p, size) ? p : NULL;
+    if (entry == ENTRY_NONE || room <= old_size)
+        return entry != ENTRY_NONE && fits_in_place(old_size, room) ? p : NULL;
+    int saved = errno;
+    void *resized = entry_is_pooled(entry) ? NULL : neb_large_resize(p, entry, room);
+    errno = saved;
+    return resized;
+}
+
+static void *checked_realloc(void *p, size_t size, uint32_t entry)
 {
     size_t old_size;
     if (!known_size(p, "realloc", &old_size))
         return NULL; /* reported; the program goes on without it */
-    if (!check_has(CHECK_CANARY) && size <= old_size && size >= old_size / 2)
-        return p;
-    void *block = neb_malloc(size);
-    if (block == NULL)
-        return NULL;
+    void *block = checked_resize(p, entry, old_size, size);
+    if (block != NULL || (block = checked_target(old_size, size)) == NULL)
+        return block;
     memcpy(block, p, old_size < size ? old_size : size);
-    free_from(p, "realloc");
+    if (!neb_hardened_free(p))
+        free_from(p, "realloc");
     return block;
 }
 
@@ -514,19 +587,6 @@ static NEB_COLD void *realloc_region(void *p, size_t size, uint32_t entry)
     return resized != NULL ? resized : realloc_by_copy(p, neb_region_size(p), size);
 }
 
-/* Stays where it is while at least half of the block is used, or there is nothing smaller. */
-static bool fits_in_place(size_t old_size, size_t size)
-{
-    return size <= old_size && (size >= old_size / 2 || old_size == neb_size_class[0].size);
-}
-
-/* What grows by little will grow again: a quarter more than it was, so that n bytes appended cost O(n) of copying. */
-static size_t with_room(size_t old_size, size_t size)
-{
-    size_t roomy = old_size + old_size / 4;
-    return size > old_size && size < roomy && roomy <= SMALL_MAX ? roomy : size;
-}
-
 static NEB_NOINLINE void *realloc_slow(void *p, size_t size)
 {
     if (p == NULL)
@@ -541,7 +601,7 @@ static NEB_NOINLINE void *realloc_slow(void *p, size_t size)
     if (NEB_UNLIKELY(entry_is_region(entry)))
         return realloc_region(p, size, entry);
     if (is_guarded(p, entry) || (check_is_on() && neb_check_knows(p)))
-        return checked_realloc(p, size);
+        return checked_realloc(p, size, entry);
     size_t old_size = live_size(p, entry, "realloc");
     if (is_mine(heap_current(), entry))
         heap_current()->window = window_copy(); /* the fast path did not know it */
@@ -595,8 +655,8 @@ void neb_verify(void)
 {
     if (POLICY_GUARD)
         neb_guard_verify();
-    if (!check_is_on())
-        return;
+    if (!check_has(CHECK_CANARY))
+        return; /* nothing of a block could have changed */
     quarantine_drain();
     neb_check_finish();
 }

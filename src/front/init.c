@@ -45,7 +45,7 @@ static void on_stats_signal(int number)
 /* Everything in the checked policy; in the others what the option harden asks for. */
 static void checks_apply(void)
 {
-    enum { HARDEN_1 = CHECK_STATE, HARDEN_2 = CHECK_STATE | CHECK_CANARY | CHECK_FILL | CHECK_QUARANTINE };
+    enum { HARDEN_1 = CHECK_STATE | CHECK_LARGE, HARDEN_2 = CHECK_STATE | CHECK_CANARY | CHECK_FILL | CHECK_QUARANTINE };
     bool is_checked = POLICY_ORIGIN != 0;
     uint64_t level = options[OPTION_harden];
     if (!is_checked && level == 0)
@@ -55,7 +55,7 @@ static void checks_apply(void)
         .on_error = (enum on_error)options[OPTION_on_error],
         .fill_alloc = is_checked ? (unsigned)options[OPTION_fill_alloc] : FILL_NOTHING,
         .fill_free = is_checked ? (unsigned)options[OPTION_fill_free] : 0,
-        .quarantine_bytes = (size_t)options[OPTION_quarantine_kib] << 10,
+        .quarantine_bytes = (size_t)options[OPTION_quarantine_kib] << 10 >> (!is_checked && level == 1 ? HARDEN_QUARANTINE_SHIFT : 0),
         .stack_depth = (unsigned)options[OPTION_stack_depth],
         .random_canaries = !is_checked,
         .watches_threads = is_checked && options[OPTION_leaks] != 0,
@@ -85,7 +85,7 @@ static void fault_explain(const struct os_fault *fault)
 static void reports_apply(bool has_guards)
 {
     neb_check.on_error = (enum on_error)options[OPTION_on_error];
-    if (has_guards || check_has(CHECK_QUARANTINE))
+    if (has_guards || check_has(CHECK_QUARANTINE | CHECK_LARGE))
         neb_handler_watch_faults(fault_explain);
     if (has_guards || check_is_on())
         neb_report_init(&(struct report_options){.json = options[OPTION_json] != 0,

@@ -54,6 +54,12 @@ struct outbox_slot {
     struct batch *batch;
 };
 
+/* Where allocation is hardened: the newest freed blocks of a class, which serve again only after as many others were freed. */
+struct waiting {
+    void *block[HARDEN_WAITING];
+    uint8_t next; /* the oldest */
+};
+
 struct heap_counts {
     _Atomic uint64_t batches_sent, batches_applied, blocks_lost;
 };
@@ -76,6 +82,7 @@ struct heap {
     struct heap_counts counts;
     NEB_ALIGNED(64) struct inbox inbox;
     NEB_ALIGNED(64) struct pool pool[CLASS_COUNT];
+    NEB_ALIGNED(64) struct waiting waiting[CLASS_COUNT];
 };
 _Static_assert(offsetof(struct heap, bin) == BIN_FIRST_OFFSET, "the tables of size_class.c know where bins begin");
 _Static_assert(sizeof(struct bin) == BIN_BYTES, "and how large they are");

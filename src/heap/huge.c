@@ -30,7 +30,8 @@ struct huge {
     uint32_t origin; /* of which mapping it is a part: neighbours of one origin can be joined */
     bool in_use;
     struct cell_record record; /* where blocks are checked, */
-    size_t front, slack;        /* bytes of the mapping before and behind the program's block */
+    size_t front;               /* bytes of the mapping before */
+    _Atomic size_t slack;       /* and behind the program's block */
     struct list_node node; /* free slots, or kept mappings */
 };
 
@@ -512,7 +513,8 @@ bool neb_huge_around(const void *p, const void **base, size_t *bytes)
 
 static struct cell cell_of_slot(struct huge *slot)
 {
-    return (struct cell){slot->in_use ? slot->base : NULL, slot->bytes, neb_records_are_enabled() ? &slot->record : NULL,
+    struct cell_record *record = neb_records_are_enabled() ? &slot->record : NULL;
+    return (struct cell){slot->in_use ? slot->base : NULL, slot->bytes, record, record == NULL ? NULL : &record->state,
                          &slot->front, &slot->slack, CELL_HUGE};
 }
 

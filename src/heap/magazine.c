@@ -21,15 +21,17 @@ static size_t entries_max(unsigned class_index, unsigned order, size_t bytes_all
 bool neb_magazine_create(struct heap *heap, unsigned class_index)
 {
     struct pool *pool = &heap->pool[class_index];
-    void **magazine = neb_meta_array_take(MAGAZINE_ORDER_START);
+    bool hardened = neb_heap_is_hardened();
+    unsigned order = hardened ? HARDEN_ORDER_START : MAGAZINE_ORDER_START;
+    void **magazine = neb_meta_array_take(order);
     if (magazine == NULL)
         return false;
     magazine[0] = NULL;
     pool->magazine = magazine;
-    pool->order = MAGAZINE_ORDER_START;
+    pool->order = (uint8_t)order;
     pool->streak = 0;
     heap->bin[class_index].top = magazine;
-    heap->bin[class_index].limit = magazine + entries_max(class_index, MAGAZINE_ORDER_START, MAGAZINE_START_BYTES);
+    heap->bin[class_index].limit = magazine + entries_max(class_index, order, hardened ? 2 * HARDEN_FRESH_BYTES : MAGAZINE_START_BYTES);
     return true;
 }
 

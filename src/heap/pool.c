@@ -279,9 +279,16 @@ void neb_pool_give(struct heap *heap, void *p, const char *call)
 
 /* ---- refill -------------------------------------------------------------------------------------------------------- */
 
+static size_t fresh_bytes = FRESH_BYTES; /* written before there are threads */
+
+void neb_pool_harden(void)
+{
+    fresh_bytes = HARDEN_FRESH_BYTES;
+}
+
 static size_t fresh_count(unsigned class_index)
 {
-    size_t count = FRESH_BYTES / neb_size_class[class_index].size;
+    size_t count = fresh_bytes / neb_size_class[class_index].size;
     return count == 0 ? 1 : count;
 }
 

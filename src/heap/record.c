@@ -3,26 +3,29 @@
 
 #include "base/bits.h"
 #include "heap/chunk.h"
+#include "heap/heap.h"
 #include "heap/huge.h"
 #include "heap/meta.h"
 #include "os/lock.h"
 #include <string.h>
 
-static bool are_enabled; /* written before there are threads */
+struct cell_record neb_record_of_none;
+static enum records kept; /* written before there are threads */
 
 static unsigned order_of(const struct slab *slab)
 {
-    unsigned order = bits_log2_ceil(neb_size_class[slab->class_index].capacity * sizeof(struct cell_record));
+    size_t bytes = kept == RECORDS_WHOLE ? sizeof(struct cell_record) : 1;
+    unsigned order = bits_log2_ceil(neb_size_class[slab->class_index].capacity * bytes);
     return order < 8 ? 8 : order;
 }
 
 bool neb_records_make(struct slab *slab)
 {
     slab->records = NULL;
-    if (!are_enabled)
+    if (kept == RECORDS_OFF)
         return true;
     unsigned order = order_of(slab);
-    struct cell_record *records = neb_meta_array_take(order);
+    void *records = neb_meta_array_take(order);
     if (records == NULL)
         return false;
     memset(records, 0, (size_t)1 << order);
@@ -69,50 +72,66 @@ static void slab_enable(void *argument, struct chunk *chunk, unsigned first, uin
         (void)neb_records_make(&chunk->slab[first]); /* refused: these few blocks stay unchecked */
 }
 
-void neb_records_enable(void)
+void neb_records_enable(enum records wanted)
 {
-    are_enabled = true;
+    kept = wanted;
     runs_walk(slab_enable, NULL);
 }
 
 bool neb_records_are_enabled(void)
 {
-    return are_enabled;
+    return kept != RECORDS_OFF;
 }
 
 /* ---- cells --------------------------------------------------------------------------------------------------------------- */
 
-static struct cell cell_in_slab(const struct slab *slab, size_t index)
+NEB_INLINE struct cell cell_in_slab(const struct slab *slab, size_t index, size_t bytes)
 {
-    size_t bytes = neb_size_class[slab->class_index].size;
-    return (struct cell){ptr_add(slab->base, index * bytes), bytes, slab->records == NULL ? NULL : &slab->records[index],
-                         NULL, NULL, CELL_SMALL};
+    struct cell cell = {ptr_add(slab->base, index * bytes), bytes, NULL, NULL, NULL, NULL, CELL_SMALL};
+    if (kept == RECORDS_WHOLE && slab->records != NULL) {
+        struct cell_record *records = slab->records;
+        cell.record = &records[index];
+        cell.state = &records[index].state;
+    } else if (slab->records != NULL) {
+        _Atomic uint8_t *states = slab->records;
+        cell.record = &neb_record_of_none;
+        cell.state = &states[index];
+    }
+    return cell;
 }
 
 static struct cell cell_of_run(struct chunk *chunk, unsigned first)
 {
+    struct cell_record *record = kept == RECORDS_OFF ? NULL : &chunk->record[first];
     return (struct cell){ptr_add(chunk->base, (size_t)first << GRANULE_SHIFT), (size_t)chunk->granules[first] << GRANULE_SHIFT,
-                         are_enabled ? &chunk->record[first] : NULL, NULL, NULL, CELL_LARGE};
+                         record, record == NULL ? NULL : &record->state, NULL, &chunk->slack[first], CELL_LARGE};
 }
 
-bool neb_cell_of(const void *p, bool many, struct cell *cell)
+static NEB_NOINLINE bool cell_without_slab(const void *p, uint32_t entry, bool many, struct cell *cell)
 {
-    uint32_t entry = page_map_load(p);
     if (entry_is_huge(entry))
         return neb_huge_cell(entry, cell) && ptr_offset(p, cell->base) < cell->bytes;
     if (entry == ENTRY_NONE)
         return many && neb_huge_cell_around(p, cell);
     struct chunk *chunk = page_map_chunk(p);
-    unsigned first = chunk->head[chunk_granule_of(p)];
-    if (!entry_is_pooled(entry)) {
-        *cell = cell_of_run(chunk, first);
-        return true;
-    }
-    const struct slab *slab = &chunk->slab[first];
-    size_t index = size_class_index(&neb_size_class[slab->class_index], ptr_offset(p, slab->base));
-    if (index >= slab->capacity)
+    *cell = cell_of_run(chunk, chunk->head[chunk_granule_of(p)]);
+    return true;
+}
+
+/* Of the slab's descriptor no more is read than must be: the entry knows the class. */
+bool neb_cell_of(const void *p, bool many, struct cell *cell)
+{
+    uint32_t entry = page_map_load(p);
+    if (NEB_UNLIKELY(!entry_is_pooled(entry)))
+        return cell_without_slab(p, entry, many, cell);
+    const struct size_class *class = &neb_size_class[entry_class(entry)];
+    const struct chunk *chunk = page_map_chunk(p);
+    unsigned granule = chunk_granule_of(p);
+    const struct slab *slab = &chunk->slab[NEB_UNLIKELY(size_class_is_big(class)) ? chunk->head[granule] : granule];
+    size_t index = size_class_index(class, ptr_offset(p, slab->base));
+    if (NEB_UNLIKELY(index >= class->capacity))
         return false;
-    *cell = cell_in_slab(slab, index);
+    *cell = cell_in_slab(slab, index, class->size);
     return true;
 }
 
@@ -132,7 +151,7 @@ static void visit_in_chunk(void *argument, struct chunk *chunk, unsigned first, 
     }
     const struct slab *slab = &chunk->slab[first];
     for (size_t index = 0; slab->records != NULL && index < slab->capacity; index++) {
-        struct cell cell = cell_in_slab(slab, index);
+        struct cell cell = cell_in_slab(slab, index, neb_size_class[slab->class_index].size);
         to->visit(to->argument, &cell);
     }
 }

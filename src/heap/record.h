@@ -2,13 +2,14 @@
  * reaches it.
  *
  *   slab    records[index], an array beside the bitmap      cell = the block of the slab's class
- *   large   chunk->record[first granule]                    cell = the run of granules
- *   huge    the slot's record                               cell = the mapping
+ *   large   chunk->record[first granule], ->slack           cell = the run of granules
+ *   huge    the slot's record, front and slack              cell = the mapping
  *
  *   cell    | front: canary | the program's block: size bytes | slack: canary |
  *
  * The heap only keeps the room and finds it; what stands in a record is the business of check/. Off until
- * neb_records_enable: then slab->records is NULL, nothing is spent.
+ * neb_records_enable: then slab->records is NULL, nothing is spent. Where only states are wanted, a slab has an array of
+ * those instead: 64 of them in a cache line, not four.
  *
  * Invariant  a cell has one record for as long as it exists; the record's state is NONE when the cell was never
  *            handed out since
@@ -33,8 +34,8 @@ enum record_state {
 struct cell_record {
     _Atomic uint32_t alloc_stack, free_stack;   /* check/stacks.h; 0: none */
     _Atomic uint16_t alloc_thread, free_thread; /* numbers of threads; 0: unknown */
-    _Atomic uint16_t slack;                     /* bytes of the cell behind the block; huge: see there */
-    _Atomic uint8_t form;                       /* kind, and the front's log2: check/ packs both */
+    _Atomic uint16_t slack;                     /* small: bytes of the cell behind the block */
+    _Atomic uint8_t form;                       /* kind, the front's log2, whether it was resized: check/ packs them */
     _Atomic uint8_t state;
 };
 _Static_assert(sizeof(struct cell_record) == 16, "four in a cache line");
@@ -47,13 +48,20 @@ enum cell_kind { CELL_SMALL, CELL_LARGE, CELL_HUGE };
 struct cell {
     unsigned char *base;
     size_t bytes;
-    struct cell_record *record; /* NULL: the block was made before records were */
-    size_t *front, *slack;       /* huge: where these stand, since 16 bits may not hold them; else NULL */
+    struct cell_record *record; /* NULL: the block was made before records were; neb_record_of_none: only its state is kept */
+    _Atomic uint8_t *state;
+    size_t *front;               /* huge: where this stands, since the record may not hold it; else NULL */
+    _Atomic size_t *slack;       /* large and huge: so does this; small: NULL */
     enum cell_kind kind;
 };
 
-/* Once, before there are threads: from now on every slab has records, those that exist already too. */
-void neb_records_enable(void);
+/* Reads as that of a block that fills its cell. Never written. */
+extern struct cell_record neb_record_of_none;
+
+enum records { RECORDS_OFF, RECORDS_STATES, RECORDS_WHOLE };
+
+/* Once, before there are threads: from now on every slab has records, or states; those that exist already too. */
+void neb_records_enable(enum records wanted);
 bool neb_records_are_enabled(void);
 /* For the makers of slabs. False: no memory. */
 bool neb_records_make(struct slab *slab);

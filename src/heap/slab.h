@@ -33,7 +33,7 @@ struct slab {
     uint8_t word_hint;   /* no word below it has a bit set */
     uint8_t is_clean;    /* what lies above bump reads as zero */
     uint64_t purged;     /* sixty-fourths of the slab whose pages were given back since blocks were last taken */
-    struct cell_record *records; /* one for each block, where blocks are checked; else NULL */
+    void *records;       /* where blocks are checked: one for each, or only their states (record.h); else NULL */
     uint64_t free_bits[SLAB_BITS_WORDS];
 };
 

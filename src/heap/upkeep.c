@@ -25,10 +25,23 @@ static size_t slabs_purge(struct heap *heap, struct pool *pool)
     return given;
 }
 
+/* What waits where allocation is hardened goes back to the pool. */
+static void waiting_give(struct heap *heap, unsigned class_index)
+{
+    struct waiting *waiting = &heap->waiting[class_index];
+    for (unsigned i = 0; i < HARDEN_WAITING && neb_heap_is_hardened(); i++) {
+        void *block = waiting->block[i];
+        waiting->block[i] = NULL;
+        if (block != NULL)
+            neb_pool_give(heap, block, "free");
+    }
+}
+
 /* Empties a pool that nobody used for a while: its free memory is worth more elsewhere. */
 static size_t pool_idle(struct heap *heap, unsigned class_index)
 {
     struct pool *pool = &heap->pool[class_index];
+    waiting_give(heap, class_index);
     if (pool->magazine != NULL) {
         neb_pool_flush_all(heap, class_index);
         neb_magazine_destroy(heap, class_index);
@@ -109,9 +122,11 @@ size_t neb_heap_trim(struct heap *heap)
 
 void neb_heap_flush(struct heap *heap)
 {
-    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++)
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
+        waiting_give(heap, class_index);
         if (heap->pool[class_index].magazine != NULL)
             neb_pool_flush_all(heap, class_index);
+    }
 }
 
 static bool outbox_is_empty(const struct heap *heap)
@@ -136,11 +151,13 @@ void neb_heap_give_up(struct heap *heap)
 {
     do {
         do {
-            for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++)
+            for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
+                waiting_give(heap, class_index);
                 if (heap->pool[class_index].magazine != NULL) {
                     neb_pool_flush_all(heap, class_index);
                     neb_magazine_destroy(heap, class_index);
                 }
+            }
             neb_heap_apply_inbox(heap);
             neb_heap_empty_outbox(heap);
         } while (!outbox_is_empty(heap));

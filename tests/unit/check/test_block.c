@@ -56,6 +56,91 @@ START_TEST(contents_are_kept_when_a_block_moves_and_calloc_is_zero)
 }
 END_TEST
 
+/* Resizes by steps until the block has the size; how often it moved. Every byte is the old one, or what
+ * fresh memory is filled with. */
+static unsigned resized_by_steps(unsigned char **p, size_t from, size_t to, size_t step)
+{
+    unsigned moves = 0;
+    for (size_t size = from; size != to;) {
+        size_t next = to > from ? size + step : size - step, common = size < next ? size : next;
+        unsigned char *q = neb_realloc(*p, next);
+        ck_assert_uint_eq(neb_usable_size(q), next);
+        ck_assert(all_bytes_are(q, common, 0x33));
+        ck_assert(next > FILL_BYTES_MAX || all_bytes_are(q + common, next - common, 0xA5));
+        memset(q, 0x33, next);
+        moves += q != *p;
+        *p = q;
+        size = next;
+    }
+    return moves;
+}
+
+START_TEST(a_block_that_is_resized_by_little_moves_the_first_time_and_then_seldom)
+{
+    static const size_t steps[] = {1, 8, 100, 1000, 8192};
+    enable(ALL, 1 << 20);
+    for (unsigned i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        size_t small = 20 * steps[i], large = 2000 * steps[i];
+        unsigned char *first = neb_malloc(small), *p = memset(first, 0x33, small);
+        (void)resized_by_steps(&p, small, small + steps[i], steps[i]);
+        ck_assert_ptr_ne(p, first);
+        ck_assert_uint_le(resized_by_steps(&p, small + steps[i], large, steps[i]), 30);
+        neb_verify();
+        ck_assert_uint_le(resized_by_steps(&p, large, small, steps[i]), 15);
+        neb_free(p);
+    }
+    neb_verify();
+}
+END_TEST
+
+START_TEST(without_canaries_large_blocks_grow_where_they_are)
+{
+    enable(CHECK_STATE, 0);
+    unsigned char *p = memset(neb_malloc(1 << 20), 0x33, 1 << 20);
+    unsigned moves = 0;
+    for (size_t size = (1 << 20) + 4096; size <= 1 << 25; size += 4096) {
+        unsigned char *q = neb_realloc(p, size);
+        moves += q != p;
+        p = q;
+    }
+    ck_assert(all_bytes_are(p, 1 << 20, 0x33));
+    ck_assert_uint_le(moves, 100);
+    neb_free(p);
+}
+END_TEST
+
+static unsigned char *resized_in_place(size_t from, size_t to)
+{
+    enable(ALL, 1 << 16);
+    unsigned char *p = neb_realloc(neb_malloc(1000), from), *q = neb_realloc(p, to);
+    ck_assert_ptr_eq(p, q);
+    return q;
+}
+
+START_TEST(a_byte_behind_a_block_that_grew_in_place_is_noticed)
+{
+    unsigned char *p = resized_in_place(1010, 1100);
+    p[1100] = 0;
+    neb_free(p);
+}
+END_TEST
+
+START_TEST(a_byte_behind_a_block_that_shrank_in_place_is_noticed)
+{
+    unsigned char *p = resized_in_place(1100, 1010);
+    p[1010] = 0;
+    neb_free(p);
+}
+END_TEST
+
+START_TEST(a_byte_behind_a_block_is_noticed_when_it_grows_over_it)
+{
+    unsigned char *p = resized_in_place(1010, 1020);
+    p[1020] = 0;
+    (void)neb_realloc(p, 1100);
+}
+END_TEST
+
 START_TEST(freed_blocks_wait_and_then_serve_again)
 {
     enable(ALL, 1 << 16);
@@ -151,6 +236,9 @@ END_TEST
 
 UNIT_MAIN("block", HOLDS(a_block_has_exactly_the_bytes_that_were_asked_for),
           HOLDS(contents_are_kept_when_a_block_moves_and_calloc_is_zero), HOLDS(freed_blocks_wait_and_then_serve_again),
+          HOLDS(a_block_that_is_resized_by_little_moves_the_first_time_and_then_seldom),
+          HOLDS(without_canaries_large_blocks_grow_where_they_are), ABORTS(a_byte_behind_a_block_that_grew_in_place_is_noticed),
+          ABORTS(a_byte_behind_a_block_that_shrank_in_place_is_noticed), ABORTS(a_byte_behind_a_block_is_noticed_when_it_grows_over_it),
           ABORTS(a_byte_behind_the_block_is_noticed), ABORTS(a_byte_before_the_block_is_noticed),
           ABORTS(a_write_after_free_is_noticed_when_the_quarantine_is_drained),
           ABORTS(a_second_free_is_noticed_at_once_without_a_quarantine_too),

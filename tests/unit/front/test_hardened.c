@@ -1,0 +1,140 @@
+/* front/hardened.h and what else harden=1 does: exact states on the short way, blocks that wait, in random order, with a byte to spare. */
+#include "check/check.h"
+#include "front/alloc.h"
+#include "heap/large.h"
+#include "unit/unit.h"
+#include <pthread.h>
+
+static void enable(uint32_t more_features)
+{
+    neb_heap_harden();
+    neb_chunk_harden();
+    neb_check_enable(&(struct check_options){.features = CHECK_STATE | more_features,
+                                             .on_error = ON_ERROR_ABORT,
+                                             .fill_alloc = FILL_NOTHING,
+                                             .fill_free = 0,
+                                             .quarantine_bytes = 1 << 20});
+}
+
+START_TEST(a_freed_block_serves_again_only_after_others_were_freed)
+{
+    enable(0);
+    for (size_t size = 0; size <= BIG_MIN - 16; size = size * 2 + 16) {
+        void *p = neb_malloc(size);
+        neb_free(p);
+        for (int i = 0; i < 100; i++)
+            ck_assert_ptr_ne(neb_malloc(size), p);
+    }
+}
+END_TEST
+
+START_TEST(a_block_has_a_byte_to_spare)
+{
+    enable(0);
+    for (unsigned class = 0; class < CLASS_COUNT; class++) {
+        size_t size = neb_size_class[class].size;
+        ck_assert_uint_gt(neb_usable_size(neb_malloc(size)), size);
+        ck_assert_uint_gt(neb_usable_size(neb_calloc(1, size)), size);
+        ck_assert_uint_gt(neb_usable_size(neb_memalign(64, size)), size);
+        ck_assert_uint_gt(neb_usable_size(neb_realloc(neb_malloc(size - 1), size)), size);
+    }
+    ck_assert_uint_gt(neb_usable_size(neb_malloc(GRANULE_BYTES * 2)), GRANULE_BYTES * 2);
+}
+END_TEST
+
+START_TEST(fresh_blocks_are_in_random_order_all_over_their_slab)
+{
+    enum { COUNT = 64, SIZE = 100 };
+    unsigned near = 0;
+    void *p[COUNT];
+    enable(0);
+    for (unsigned i = 0; i < COUNT; i++)
+        p[i] = neb_malloc(SIZE);
+    for (unsigned i = 0; i < COUNT; i++)
+        for (unsigned j = 0; j < i; j++)
+            near += ptr_offset(p[i], p[j]) < 2 * SIZE || ptr_offset(p[j], p[i]) < 2 * SIZE;
+    ck_assert_uint_lt(near, COUNT / 2);
+}
+END_TEST
+
+START_TEST(freed_blocks_are_cleared_where_that_is_wanted)
+{
+    enable(CHECK_FILL);
+    for (size_t size = 1; size <= SMALL_MAX; size = size * 3 + 1) {
+        unsigned char *p = memset(neb_malloc(size), 0x42, size);
+        neb_free(p);
+        ck_assert(all_bytes_are(p, size, 0));
+    }
+}
+END_TEST
+
+START_TEST(what_waits_goes_back_when_the_heap_is_trimmed)
+{
+    enum { COUNT = 100 };
+    void *p[COUNT];
+    enable(CHECK_LARGE);
+    for (size_t size = 16; size <= 200000; size *= 2) {
+        for (unsigned i = 0; i < COUNT; i++)
+            p[i] = neb_malloc(size);
+        for (unsigned i = 0; i < COUNT; i++)
+            neb_free(p[i]);
+    }
+    (void)neb_trim();
+    ck_assert_uint_eq(neb_chunk_counts().granules_used, 0);
+}
+END_TEST
+
+/* Each of these must end the process. */
+START_TEST(a_second_free_is_noticed_after_the_block_could_serve_again)
+{
+    enable(0);
+    void *p = neb_malloc(100);
+    neb_free(p);
+    void *q = neb_malloc(100);
+    ck_assert_ptr_ne(p, q);
+    neb_free(p);
+}
+END_TEST
+
+static void *free_it(void *p)
+{
+    neb_free(p);
+    neb_heap_end();
+    return NULL;
+}
+
+START_TEST(a_second_free_by_another_thread_is_noticed)
+{
+    pthread_t thread;
+    enable(0);
+    void *p = neb_malloc(100);
+    neb_free(p);
+    ck_assert_int_eq(pthread_create(&thread, NULL, free_it, p), 0);
+    (void)pthread_join(thread, NULL);
+}
+END_TEST
+
+START_TEST(a_free_inside_a_block_is_noticed)
+{
+    enable(0);
+    unsigned char *p = neb_malloc(100);
+    neb_free(p + 16);
+}
+END_TEST
+
+START_TEST(a_large_block_is_out_of_reach_when_it_was_freed)
+{
+    enable(CHECK_LARGE);
+    void *q = neb_malloc(100000);
+    volatile unsigned char *p = q;
+    p[50000] = 1;
+    neb_free(q);
+    (void)p[50000];
+}
+END_TEST
+
+UNIT_MAIN("hardened", HOLDS(a_freed_block_serves_again_only_after_others_were_freed), HOLDS(a_block_has_a_byte_to_spare),
+          HOLDS(fresh_blocks_are_in_random_order_all_over_their_slab), HOLDS(freed_blocks_are_cleared_where_that_is_wanted),
+          HOLDS(what_waits_goes_back_when_the_heap_is_trimmed),
+          ABORTS(a_second_free_is_noticed_after_the_block_could_serve_again), ABORTS(a_second_free_by_another_thread_is_noticed),
+          ABORTS(a_free_inside_a_block_is_noticed), {a_large_block_is_out_of_reach_when_it_was_freed, SIGSEGV})
