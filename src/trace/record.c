@@ -68,7 +68,7 @@ NEB_INLINE void free_in_site(struct lane *lane, uint32_t mode, const struct bloc
     uint64_t life_ns = (uint64_t)((tick_of(now_ns()) - birth->tick) & ((1u << BLOCK_TICK_BITS) - 1)) << BLOCK_TICK_SHIFT;
     neb_site_free(birth->stack, birth->size, origin.age, life_ns, origin.is_remote);
     if (NEB_UNLIKELY(mode == NBT_MODE_SAMPLE))
-        neb_site_free_weigh(birth->stack, birth->size, weight_of(birth->size));
+        neb_site_weigh(birth->stack, birth->size, weight_of(birth->size), true);
 }
 
 NEB_INLINE void end_count(struct lane *lane, const struct block_birth *birth)
@@ -121,7 +121,7 @@ NEB_INLINE void alloc_in_site(uint32_t mode, const void *p, const struct block_s
     size_t usable = NEB_UNLIKELY(slot->is_large) ? neb_large_usable(p, page_map_load(p)) : slot->usable;
     neb_site_alloc(number, size, usable, now_ns());
     if (NEB_UNLIKELY(mode == NBT_MODE_SAMPLE))
-        neb_site_alloc_weigh(number, size, weight_of(size));
+        neb_site_weigh(number, size, weight_of(size), false);
 }
 
 /* The record names the stack in mode trace, and the site in the others. taken: the old block's, if this is a realloc, else NULL. */

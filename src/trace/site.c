@@ -249,7 +249,7 @@ void neb_site_resized(uint32_t number, bool has_moved)
         site_unlock(site);
 }
 
-void neb_site_alloc_weigh(uint32_t number, size_t size, uint64_t weight)
+void neb_site_weigh(uint32_t number, size_t size, uint64_t weight, bool is_free)
 {
     struct nbt_site *site = site_at(number);
     if (site == NULL)
@@ -257,22 +257,8 @@ void neb_site_alloc_weigh(uint32_t number, size_t size, uint64_t weight)
     bool shared = is_shared();
     if (shared)
         site_lock(site);
-    site->weighted_allocs += weight;
-    site->weighted_bytes += weighted_bytes(weight, size);
-    if (shared)
-        site_unlock(site);
-}
-
-void neb_site_free_weigh(uint32_t number, size_t size, uint64_t weight)
-{
-    struct nbt_site *site = site_at(number);
-    if (site == NULL)
-        return;
-    bool shared = is_shared();
-    if (shared)
-        site_lock(site);
-    site->weighted_frees += weight;
-    site->weighted_freed_bytes += weighted_bytes(weight, size);
+    *(is_free ? &site->weighted_frees : &site->weighted_allocs) += weight;
+    *(is_free ? &site->weighted_freed_bytes : &site->weighted_bytes) += weighted_bytes(weight, size);
     if (shared)
         site_unlock(site);
 }

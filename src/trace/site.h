@@ -33,8 +33,7 @@ void neb_site_resized(uint32_t number, bool has_moved);
 void neb_site_free(uint32_t number, size_t size, uint64_t age, uint64_t life_ns, bool is_remote);
 
 /* Mode sample, after each of the two: for how many blocks this one stands, in 256ths. */
-void neb_site_alloc_weigh(uint32_t number, size_t size, uint64_t weight);
-void neb_site_free_weigh(uint32_t number, size_t size, uint64_t weight);
+void neb_site_weigh(uint32_t number, size_t size, uint64_t weight, bool is_free);
 
 /* The stack whose sums a site has; NBT_STACK_OTHER for a number without site. Between begin and finish. */
 uint32_t neb_site_stack(uint32_t number);
