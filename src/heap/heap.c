@@ -6,7 +6,6 @@
 #include "base/panic.h"
 #include "base/random.h"
 #include "heap/meta.h"
-#include "heap/pool.h"
 #include "heap/upkeep.h"
 #include "os/env.h"
 #include "os/inspect.h"
@@ -178,7 +177,6 @@ static void slow_down(struct tls *tls)
 void neb_heap_harden(void)
 {
     is_hardened = true;
-    neb_pool_harden();
     if (neb_tls.state == THREAD_HAS_HEAP)
         slow_down(&neb_tls);
 }

@@ -153,21 +153,15 @@ static void kept_split_locked(struct huge *slot, size_t bytes, struct huge *rest
     slot->bytes = bytes;
 }
 
-static struct huge *kept_at_locked(const unsigned char *base, uint32_t origin)
-{
-    for (struct list_node *node = kept.next; node != NULL && node != &kept; node = node->next) {
-        struct huge *slot = LIST_OF(node, struct huge, node);
-        if (slot->base == base && slot->origin == origin)
-            return slot;
-    }
-    return NULL;
-}
+enum side { BEFORE, BEHIND };
 
-static struct huge *kept_before_locked(const unsigned char *end, uint32_t origin)
+/* What is kept of the same mapping right before a slot, or right behind it. */
+static struct huge *neighbour_locked(const struct huge *of, enum side side)
 {
+    const unsigned char *edge = side == BEFORE ? of->base : of->base + of->bytes;
     for (struct list_node *node = kept.next; node != NULL && node != &kept; node = node->next) {
         struct huge *slot = LIST_OF(node, struct huge, node);
-        if (slot->base + slot->bytes == end && slot->origin == origin)
+        if (slot->origin == of->origin && (side == BEFORE ? slot->base + slot->bytes : slot->base) == edge)
             return slot;
     }
     return NULL;
@@ -188,8 +182,8 @@ static void kept_join_locked(struct huge *slot, struct huge *neighbour)
 static void kept_add_locked(struct huge *slot)
 {
     counts.kept_bytes += slot->bytes;
-    kept_join_locked(slot, kept_at_locked(slot->base + slot->bytes, slot->origin));
-    kept_join_locked(slot, kept_before_locked(slot->base, slot->origin));
+    kept_join_locked(slot, neighbour_locked(slot, BEHIND));
+    kept_join_locked(slot, neighbour_locked(slot, BEFORE));
     list_push(&kept, &slot->node);
 }
 
@@ -469,7 +463,7 @@ static size_t neighbour_give_locked(struct huge *neighbour, size_t lacking)
 static void neighbour_take(struct huge *slot, size_t bytes)
 {
     neb_lock_take(&neb_locks[LOCK_HUGE]);
-    struct huge *neighbour = kept_at_locked(slot->base + slot->bytes, slot->origin);
+    struct huge *neighbour = neighbour_locked(slot, BEHIND);
     if (neighbour != NULL && neighbour->bytes >= bytes - slot->bytes) {
         size_t given = neighbour_give_locked(neighbour, bytes - slot->bytes);
         slot->bytes += given;

@@ -279,16 +279,9 @@ void neb_pool_give(struct heap *heap, void *p, const char *call)
 
 /* ---- refill -------------------------------------------------------------------------------------------------------- */
 
-static size_t fresh_bytes = FRESH_BYTES; /* written before there are threads */
-
-void neb_pool_harden(void)
-{
-    fresh_bytes = HARDEN_FRESH_BYTES;
-}
-
 static size_t fresh_count(unsigned class_index)
 {
-    size_t count = fresh_bytes / neb_size_class[class_index].size;
+    size_t count = (neb_heap_is_hardened() ? HARDEN_FRESH_BYTES : FRESH_BYTES) / neb_size_class[class_index].size;
     return count == 0 ? 1 : count;
 }
 
@@ -335,9 +328,9 @@ static bool others_free_its_blocks(const struct heap *heap)
     return atomic_load_explicit(&heap->counts.batches_applied, memory_order_relaxed) != 0; /* written by this thread */
 }
 
-/* The magazine is empty, so that every block of these slabs is in use. They were claimed by frees whose blocks went out again by the
- * magazine: who frees the next one may as well own the slab as send its blocks here. bench: blowup 0.050 to 0.039 s. */
-static void detach_full(struct pool *pool)
+/* At a refill the magazine is empty, so that every block of these slabs is in use. They were claimed by frees whose blocks went out
+ * again by the magazine: who frees the next one may as well own the slab as send its blocks here. bench: blowup 0.050 to 0.039 s. */
+void neb_pool_detach_full(struct pool *pool)
 {
     while (!list_is_empty(&pool->full))
         neb_slab_detach(LIST_OF(pool->full.next, struct slab, node));
@@ -348,7 +341,7 @@ static size_t take_blocks(struct heap *heap, unsigned class_index, void **into, 
 {
     struct pool *pool = &heap->pool[class_index];
     if (others_free_its_blocks(heap))
-        detach_full(pool);
+        neb_pool_detach_full(pool);
     size_t count = take_recycled(heap, pool, into, want);
     if (count == 0 && neb_inbox_has_batches(&heap->inbox)) {
         neb_heap_apply_inbox(heap);

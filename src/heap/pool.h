@@ -18,8 +18,8 @@ bool neb_pool_refill(struct heap *heap, unsigned class_index);
 void *neb_pool_take_zero(struct heap *heap, unsigned class_index);
 /* Takes back a block that begins at p; its granule's entry is pooled. call: for the message when it doesn't. */
 void neb_pool_give(struct heap *heap, void *p, const char *call);
-/* Once, before there are threads: refills take up to a slab of fresh blocks. */
-void neb_pool_harden(void);
+/* Gives up the slabs without a free block: whoever frees one of theirs finds them. The magazine is empty. */
+void neb_pool_detach_full(struct pool *pool);
 /* Empties the magazine, which exists. */
 void neb_pool_flush_all(struct heap *heap, unsigned class_index);
 

@@ -29,7 +29,9 @@ static size_t slabs_purge(struct heap *heap, struct pool *pool)
 static void waiting_give(struct heap *heap, unsigned class_index)
 {
     struct waiting *waiting = &heap->waiting[class_index];
-    for (unsigned i = 0; i < HARDEN_WAITING && neb_heap_is_hardened(); i++) {
+    if (!neb_heap_is_hardened())
+        return;
+    for (unsigned i = 0; i < HARDEN_WAITING; i++) {
         void *block = waiting->block[i];
         waiting->block[i] = NULL;
         if (block != NULL)
@@ -37,16 +39,27 @@ static void waiting_give(struct heap *heap, unsigned class_index)
     }
 }
 
+/* Nothing waits, and nothing is in the magazine. */
+static void pool_flush(struct heap *heap, unsigned class_index)
+{
+    waiting_give(heap, class_index);
+    if (heap->pool[class_index].magazine != NULL)
+        neb_pool_flush_all(heap, class_index);
+}
+
+/* Nor is there a magazine. */
+static void pool_flush_finally(struct heap *heap, unsigned class_index)
+{
+    pool_flush(heap, class_index);
+    if (heap->pool[class_index].magazine != NULL)
+        neb_magazine_destroy(heap, class_index);
+}
+
 /* Empties a pool that nobody used for a while: its free memory is worth more elsewhere. */
 static size_t pool_idle(struct heap *heap, unsigned class_index)
 {
-    struct pool *pool = &heap->pool[class_index];
-    waiting_give(heap, class_index);
-    if (pool->magazine != NULL) {
-        neb_pool_flush_all(heap, class_index);
-        neb_magazine_destroy(heap, class_index);
-    }
-    return slabs_purge(heap, pool);
+    pool_flush_finally(heap, class_index);
+    return slabs_purge(heap, &heap->pool[class_index]);
 }
 
 static void heap_sweep(struct heap *heap)
@@ -122,11 +135,8 @@ size_t neb_heap_trim(struct heap *heap)
 
 void neb_heap_flush(struct heap *heap)
 {
-    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
-        waiting_give(heap, class_index);
-        if (heap->pool[class_index].magazine != NULL)
-            neb_pool_flush_all(heap, class_index);
-    }
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++)
+        pool_flush(heap, class_index);
 }
 
 static bool outbox_is_empty(const struct heap *heap)
@@ -142,8 +152,7 @@ static void pool_abandon(struct heap *heap, struct pool *pool)
 {
     while (!list_is_empty(&pool->partial))
         neb_slab_pass_on(heap, LIST_OF(pool->partial.next, struct slab, node));
-    while (!list_is_empty(&pool->full))
-        neb_slab_detach(LIST_OF(pool->full.next, struct slab, node));
+    neb_pool_detach_full(pool);
 }
 
 /* Nothing that can claim a slab or fill an outbox may stand between the abandoning and the close. */
@@ -151,13 +160,8 @@ void neb_heap_give_up(struct heap *heap)
 {
     do {
         do {
-            for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
-                waiting_give(heap, class_index);
-                if (heap->pool[class_index].magazine != NULL) {
-                    neb_pool_flush_all(heap, class_index);
-                    neb_magazine_destroy(heap, class_index);
-                }
-            }
+            for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++)
+                pool_flush_finally(heap, class_index);
             neb_heap_apply_inbox(heap);
             neb_heap_empty_outbox(heap);
         } while (!outbox_is_empty(heap));

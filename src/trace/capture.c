@@ -91,16 +91,20 @@ struct walk {
     unsigned depth;
 };
 
+static bool is_near(uintptr_t address, uintptr_t anchor)
+{
+    return address - anchor + DISTANCE_MAX < 2 * (uintptr_t)DISTANCE_MAX;
+}
+
 static void check_add(struct walk *walk, const unsigned char *slot, uintptr_t value)
 {
     struct stack *stack = walk->stack;
-    uintptr_t distance = ptr_address(slot) - stack->anchor;
-    if (walk->check_count == CHECKS_MAX || distance + DISTANCE_MAX >= 2 * (uintptr_t)DISTANCE_MAX) {
+    if (walk->check_count == CHECKS_MAX || !is_near(ptr_address(slot), stack->anchor)) {
         stack->is_checkable = 0; /* too long, or it goes on somewhere else */
         return;
     }
     unsigned at = CHECKS_MAX - ++walk->check_count;
-    stack->distance[at] = (int32_t)(intptr_t)distance;
+    stack->distance[at] = (int32_t)(intptr_t)(ptr_address(slot) - stack->anchor);
     stack->value[at] = value;
 }
 
@@ -358,15 +362,10 @@ static void nodes_find(struct stack_cache *cache, struct stack *stack, unsigned 
     stack->node = parent;
 }
 
-static bool is_near(const struct stack *stack, uintptr_t sp)
-{
-    return sp - stack->anchor + DISTANCE_MAX < 2 * (uintptr_t)DISTANCE_MAX;
-}
-
 /* old: a stack that may share frames, or NULL. */
 static void stack_capture(struct stack_cache *cache, struct stack *stack, const struct place *place, const struct stack *old)
 {
-    if (old != NULL && !is_near(old, place->sp))
+    if (old != NULL && !is_near(place->sp, old->anchor))
         old = NULL;
     struct walk walk = {.stack = stack, .reach = &cache->reach, .here = *place, .fp_check = FP_UNUSED,
                         .depth = atomic_load_explicit(&neb_trace_page.state.depth, memory_order_relaxed)};

@@ -2,6 +2,7 @@
 #include "trace/depot.h"
 
 #include "base/attr.h"
+#include "base/bits.h"
 #include "base/ptr.h"
 #include "heap/meta.h"
 #include "os/env.h"
@@ -83,6 +84,12 @@ static size_t table_bytes(unsigned order)
     return size_align_up(sizeof(struct table) + (sizeof(struct slot) << order), neb_vm_page_size());
 }
 
+/* Of one that is not empty. */
+static unsigned order_of(struct table *of)
+{
+    return bits_log2_floor((size_t)mask_of(of) + 1);
+}
+
 /* Empty; all of it will be looked at: one call instead of a fault for each page. */
 static struct table *table_take(unsigned order)
 {
@@ -97,11 +104,12 @@ static struct table *table_take(unsigned order)
 
 /* Empties it, and its memory goes back. Who still looks into it, with whichever mask, finds nothing there, takes the lock and
  * looks into the newest one. */
-static void table_drop(struct table *old, unsigned order)
+static void table_drop(struct table *old)
 {
-    if (neb_vm_purge(old, table_bytes(order)))
+    uint32_t mask = mask_of(old);
+    if (neb_vm_purge(old, table_bytes(order_of(old))))
         return;
-    for (uint32_t i = 0; i < 1u << order; i++)
+    for (uint32_t i = 0; i <= mask; i++)
         atomic_store_explicit(&old->slot[i].name, 0, memory_order_relaxed);
 }
 
@@ -137,15 +145,12 @@ static bool table_ensure(void)
     uint32_t count = atomic_load_explicit(&node_count, memory_order_relaxed);
     if (count < mask_of(old) / 8 * 5)
         return true;
-    unsigned order = 0;
-    while (tables[order] != old)
-        order++;
-    struct table *larger = order == ORDER_LAST ? NULL : table_take(order + 1);
+    struct table *larger = order_of(old) == ORDER_LAST ? NULL : table_take(order_of(old) + 1);
     if (larger == NULL)
         return false;
     table_copy(larger, old);
     atomic_store_explicit(&table, larger, memory_order_release); /* D2 */
-    table_drop(old, order);
+    table_drop(old);
     return true;
 }
 
@@ -271,9 +276,9 @@ void neb_depot_begin(void)
     chunk = NULL;
     is_full = false;
     atomic_fetch_add_explicit(&number, 1, memory_order_relaxed);
-    for (unsigned order = ORDER_FIRST; order <= ORDER_LAST; order++)
-        if (tables[order] != NULL && tables[order] == atomic_load_explicit(&table, memory_order_relaxed)) /* the others are empty */
-            table_drop(tables[order], order);
+    struct table *old = atomic_load_explicit(&table, memory_order_relaxed);
+    if (old != NULL) /* the others are empty */
+        table_drop(old);
     atomic_store_explicit(&node_count, NBT_STACK_FIRST, memory_order_relaxed);
     atomic_store_explicit(&others, 0, memory_order_relaxed);
     bool has_room = segment_ensure(0);

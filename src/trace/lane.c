@@ -46,12 +46,6 @@ static uint64_t get(const _Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed); /* statistics order nothing */
 }
 
-static void count(_Atomic uint64_t *counter, uint64_t amount)
-{
-    /* The lane's own; relaxed: a statistic. */
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + amount, memory_order_relaxed);
-}
-
 /* ---- threads on lanes ---------------------------------------------------------------------------------------------------- */
 
 enum thread_operation { THREAD_BEGINS = 1, THREAD_ENDS = 2, THREAD_COUNTS = 4 };
@@ -321,7 +315,7 @@ static void event_end(struct lane *lane, unsigned char *at)
 {
     lane->at = at;
     neb_output_commit(lane->chunk, (size_t)(at - neb_output_payload(lane->chunk)));
-    count(&lane->counts.events, 1);
+    counter_add(&lane->counts.events, 1);
 }
 
 static uint64_t stack_distance(struct lane *lane, uint32_t stack)

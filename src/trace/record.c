@@ -23,11 +23,6 @@ static uint32_t tick_of(uint64_t ns)
     return (uint32_t)(ns >> BLOCK_TICK_SHIFT) & ((1u << BLOCK_TICK_BITS) - 1);
 }
 
-static void count(_Atomic uint64_t *counter, uint64_t amount)
-{
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + amount, memory_order_relaxed);
-}
-
 /* For how many blocks a sampled one stands, in 256ths. */
 static uint64_t weight_of(size_t size)
 {
@@ -64,7 +59,7 @@ NEB_INLINE void free_in_site(struct lane *lane, uint32_t mode, const struct bloc
 {
     struct lane_origin origin = lane_origin(lane, birth);
     if (NEB_UNLIKELY(origin.is_remote))
-        count(&lane->counts.frees_remote, 1);
+        counter_add(&lane->counts.frees_remote, 1);
     uint64_t life_ns = (uint64_t)((tick_of(now_ns()) - birth->tick) & ((1u << BLOCK_TICK_BITS) - 1)) << BLOCK_TICK_SHIFT;
     neb_site_free(birth->stack, birth->size, origin.age, life_ns, origin.is_remote);
     if (NEB_UNLIKELY(mode == NBT_MODE_SAMPLE))
@@ -73,8 +68,8 @@ NEB_INLINE void free_in_site(struct lane *lane, uint32_t mode, const struct bloc
 
 NEB_INLINE void end_count(struct lane *lane, const struct block_birth *birth)
 {
-    count(&lane->counts.frees, 1);
-    count(&lane->counts.freed_bytes, birth->size);
+    counter_add(&lane->counts.frees, 1);
+    counter_add(&lane->counts.freed_bytes, birth->size);
 }
 
 NEB_INLINE void end_record(struct lane *lane, uint32_t mode, const struct block_birth *birth)
@@ -166,10 +161,10 @@ NEB_INLINE void begin_record(struct lane *lane, uint32_t mode, void *p, const st
     (void)lane_number_take(lane);
     if (is_realloc) {
         end_count(lane, &taken->birth);
-        count(&lane->counts.reallocs, 1);
+        counter_add(&lane->counts.reallocs, 1);
     }
-    count(&lane->counts.allocs, 1);
-    count(&lane->counts.alloc_bytes, call->size);
+    counter_add(&lane->counts.allocs, 1);
+    counter_add(&lane->counts.alloc_bytes, call->size);
 }
 
 void neb_record_alloc(void *p, const struct record_call *call)
@@ -189,7 +184,7 @@ void neb_record_failed(const struct record_call *call)
     struct lane *lane = lane_enter();
     if (lane == NULL)
         return;
-    count(&lane->counts.failed, 1);
+    counter_add(&lane->counts.failed, 1);
     if (trace_mode() == NBT_MODE_TRACE)
         neb_lane_failed(lane, neb_capture(&lane->stacks, &call->place).node, call->size);
     lane_leave(lane);

@@ -235,32 +235,39 @@ void neb_site_free(uint32_t number, size_t size, uint64_t age, uint64_t life_ns,
         free_count(site, size, age, life_ns, is_remote, false);
 }
 
-void neb_site_resized(uint32_t number, bool has_moved)
+/* The site, which is this thread's alone until it leaves it; NULL: there is none. */
+static struct nbt_site *site_enter(uint32_t number)
 {
     struct nbt_site *site = site_at(number);
+    if (site != NULL && is_shared())
+        site_lock(site);
+    return site;
+}
+
+static void site_leave(struct nbt_site *site)
+{
+    if (is_shared())
+        site_unlock(site);
+}
+
+void neb_site_resized(uint32_t number, bool has_moved)
+{
+    struct nbt_site *site = site_enter(number);
     if (site == NULL)
         return;
-    bool shared = is_shared();
-    if (shared)
-        site_lock(site);
     site->reallocs++;
     site->reallocs_moved += has_moved;
-    if (shared)
-        site_unlock(site);
+    site_leave(site);
 }
 
 void neb_site_weigh(uint32_t number, size_t size, uint64_t weight, bool is_free)
 {
-    struct nbt_site *site = site_at(number);
+    struct nbt_site *site = site_enter(number);
     if (site == NULL)
         return;
-    bool shared = is_shared();
-    if (shared)
-        site_lock(site);
     *(is_free ? &site->weighted_frees : &site->weighted_allocs) += weight;
     *(is_free ? &site->weighted_freed_bytes : &site->weighted_bytes) += weighted_bytes(weight, size);
-    if (shared)
-        site_unlock(site);
+    site_leave(site);
 }
 
 /* ---- the file ------------------------------------------------------------------------------------------------------------ */
