@@ -156,7 +156,7 @@ enum {
     /* Frames of all call stacks together: 24 bytes each and some 40 in the table, 130 MiB at most. gcc's cc1plus, which recurses
      * over its trees, had 613,000 on one file of templates; CPython has some 50,000. */
     DEPOT_NODES_MAX = 5 << 19,
-    SITES_MAX = 1 << 18,     /* call stacks that allocate, 512 bytes each in the file: 128 MiB at most; that cc1plus had 65,000 */
+    SITES_MAX = 1 << 18,     /* call stacks that allocate, 256 bytes each in the file, 512 where much is allocated; that cc1plus had 65,000 */
     STACK_FRAMES_MAX = 128,  /* the largest depth that can be asked for */
     TRACE_DEPTH_DEFAULT = 64, /* as in heaptrack */
     STACK_CACHE_SLOTS = 512, /* call stacks that a thread remembers whole, 8 KiB each, made as they are needed */
@@ -166,7 +166,7 @@ enum {
     LANE_CHUNK_BYTES_MAX = 262144,
     STACKS_CHUNK_BYTES_FIRST = 16384,
     STACKS_CHUNK_BYTES = 65536,
-    SITES_CHUNK_BYTES = 65536,
+    ROWS_CHUNK_BYTES = 65536,
     TIMELINE_BYTES = 65536, /* 1,023 points: what a plot can show */
     LANES_MAX = 65535,      /* a block's record has 16 bits for its lane */
     PULSE_EVENTS = 256,     /* events of a lane between two looks at the clock, and two epochs */

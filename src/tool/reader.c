@@ -211,7 +211,7 @@ static const char *kind_name(unsigned kind)
 {
     static const char *const names[] = {"?",      "process", "modules",  "threads", "stacks",
                                         "events", "sites",   "timeline", "classes", "slabs",
-                                        "marks",  "end",     "index"};
+                                        "marks",  "end",     "index",    "buckets"};
     return kind < sizeof names / sizeof names[0] ? names[kind] : "unknown";
 }
 

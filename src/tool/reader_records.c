@@ -338,7 +338,21 @@ static bool site_possible(const struct nbt_site *site)
            site->weighted_freed_bytes <= site->weighted_bytes;
 }
 
-static void site_take(struct reading *reading, const struct nbt_site *from, uint64_t peak)
+/* What the buckets of a site had beside their rest; zeros, if that is not there. */
+static struct nbt_buckets buckets_at(const struct buffer *all, uint32_t number)
+{
+    struct nbt_buckets buckets = {0};
+    if (number != 0 && number <= all->bytes / sizeof buckets)
+        memcpy(&buckets, all->data + (number - 1) * sizeof buckets, sizeof buckets);
+    return buckets;
+}
+
+static uint64_t bucket_whole(uint8_t rest, uint32_t full)
+{
+    return (uint64_t)full * 256 + rest;
+}
+
+static void site_take(struct reading *reading, const struct nbt_site *from, const struct nbt_buckets *full, uint64_t peak)
 {
     struct stats stats = {.allocs = from->allocs,
                           .bytes = from->bytes,
@@ -359,23 +373,34 @@ static void site_take(struct reading *reading, const struct nbt_site *from, uint
     stats.peak_blocks = touched ? from->peak_blocks : stats_live_blocks(&stats);
     stats.peak_bytes = touched ? from->peak_bytes : stats_live_bytes(&stats);
     for (unsigned i = 0; i < NBT_AGE_BUCKETS; i++)
-        stats.age[i] = from->age[i];
+        stats.age[i] = bucket_whole(from->age[i], full->age[i]);
     for (unsigned i = 0; i < NBT_SIZE_BUCKETS; i++)
-        stats.size[i] = from->size[i];
+        stats.size[i] = bucket_whole(from->size[i], full->size[i]);
     if (process_of(reading)->mode == NBT_MODE_SAMPLE)
         stats_scale(&stats, from);
     stats_add(&model_site(reading->model, reading_node(reading, from->stack))->stats, &stats);
 }
 
-static void read_sites(struct reading *reading)
+/* All rows of a kind. is_numbered: others refer to them by number, so that zeros take the place of chunks that are lost. */
+static struct buffer rows_of(struct reading *reading, enum nbt_kind kind, bool is_numbered)
 {
+    static const char zeros[NBT_ROW_BYTES];
     struct buffer all = {0}, payload = {0};
     for (size_t i = 0; i < reading->chunks.count; i++) {
         const struct chunk *chunk = &reading->chunks.items[i];
-        if (chunk->header.kind == NBT_SITES && chunk_load(reading->source, chunk, reading->model, &payload))
-            buffer_add(&all, payload.data, payload.bytes / sizeof(struct nbt_site) * sizeof(struct nbt_site));
+        if (chunk->header.kind != kind || !chunk_load(reading->source, chunk, reading->model, &payload))
+            continue;
+        while (is_numbered && all.bytes / NBT_ROW_BYTES < chunk->header.base && all.bytes < reading->source->bytes)
+            buffer_add(&all, zeros, sizeof zeros);
+        buffer_add(&all, payload.data, payload.bytes / NBT_ROW_BYTES * NBT_ROW_BYTES);
     }
     buffer_finish(&payload);
+    return all;
+}
+
+static void read_sites(struct reading *reading)
+{
+    struct buffer all = rows_of(reading, NBT_SITES, false), full = rows_of(reading, NBT_BUCKETS, true);
     /* The header's figures lag behind when the process was killed: a newer peak is known from the sites it
      * changed. */
     uint64_t peak = reading->header.peak_number, torn = 0;
@@ -387,8 +412,9 @@ static void read_sites(struct reading *reading)
     }
     for (size_t i = 0; i < count; i++) {
         memcpy(&site, all.data + i * sizeof site, sizeof site);
+        struct nbt_buckets buckets = buckets_at(&full, site.buckets);
         if (site.allocs > 0 && site_possible(&site))
-            site_take(reading, &site, peak);
+            site_take(reading, &site, &buckets, peak);
         else
             torn += site.allocs > 0 || site.frees > 0;
     }
@@ -396,6 +422,7 @@ static void read_sites(struct reading *reading)
         model_damage(reading->model, "%s: %llu call sites have more frees than allocations; left out",
                      reading->source->name, (unsigned long long)torn);
     buffer_finish(&all);
+    buffer_finish(&full);
 }
 
 /* ---- the allocator over time --------------------------------------------------------------------------- */

@@ -3,12 +3,14 @@
 
 #include "heap/meta.h"
 #include "os/lock.h"
+#include "os/vm.h"
 #include <string.h>
 
 enum { ORDER_MIN = 8, WIDE_SHIFT = 13, INVERSE_SHIFT = 40 };
 _Static_assert(BIG_MIN == 1 << WIDE_SHIFT && GRANULE_BYTES >> WIDE_SHIFT == 8, "at most eight big blocks begin in each granule");
 
 struct block_kind neb_block_kind[BLOCK_KINDS];
+unsigned char *_Atomic *neb_block_window;
 struct block_leaf *_Atomic neb_block_root[LEAF_COUNT];
 
 /* A big block's address tells which of its granule's eighths it begins in: there is no more than one. */
@@ -26,18 +28,15 @@ void neb_block_init(void)
     for (unsigned i = 0; i < CLASS_COUNT; i++)
         neb_block_kind[BLOCK_KIND_FIRST + i] = kind_of_class(&neb_size_class[i]);
     neb_block_kind[BLOCK_KIND_LARGE] = (struct block_kind){0, 0, 2};
+    neb_block_window = neb_vm_map(WINDOW_GRANULES * sizeof *neb_block_window); /* address space, as leaves */
 }
 
 /* ---- making them: LOCK_TRACE_BLOCKS is held ------------------------------------------------------------------------- */
 
-static struct block_leaf *leaf_ensure(const void *p)
+static void leaf_make(const void *p)
 {
-    struct block_leaf *_Atomic *at = &neb_block_root[ptr_address(p) >> LEAF_SHIFT];
-    struct block_leaf *leaf = atomic_load_explicit(at, memory_order_relaxed); /* lock held */
-    if (leaf == NULL)
-        leaf = neb_meta_take(sizeof *leaf, 64); /* address space: few of its pages are ever touched */
-    atomic_store_explicit(at, leaf, memory_order_release); /* B2 */
-    return leaf;
+    struct block_leaf *leaf = neb_meta_take(sizeof *leaf, 64); /* address space: few of its pages are ever touched */
+    atomic_store_explicit(&neb_block_root[ptr_address(p) >> LEAF_SHIFT], leaf, memory_order_release); /* B2 */
 }
 
 static unsigned order_of(unsigned kind)
@@ -67,13 +66,15 @@ static void array_give(unsigned char *array)
 unsigned char *neb_block_array_make(const void *p, unsigned kind)
 {
     neb_lock_take(&neb_locks[LOCK_TRACE_BLOCKS]);
-    struct block_leaf *leaf = leaf_ensure(p);
+    if (block_array_place(p) == NULL)
+        leaf_make(p);
+    unsigned char *_Atomic *place = block_array_place(p);
     unsigned char *array = block_array(p);
-    if (leaf != NULL && !block_array_is(array, kind)) {
+    if (place != NULL && !block_array_is(array, kind)) {
         if (array != NULL)
             array_give(array);
         array = array_make(kind);
-        atomic_store_explicit(&leaf->array[(ptr_address(p) >> GRANULE_SHIFT) % LEAF_GRANULES], array, memory_order_release); /* B1 */
+        atomic_store_explicit(place, array, memory_order_release); /* B1 */
     }
     neb_lock_give(&neb_locks[LOCK_TRACE_BLOCKS]);
     return array;
@@ -83,7 +84,7 @@ struct block_records neb_block_records_locked(const void *granule)
 {
     unsigned kind = block_kind_of(page_map_load(granule));
     unsigned char *array = block_array(granule);
-    if (kind < BLOCK_KIND_FIRST || kind >= BLOCK_KIND_LARGE || !block_array_is(array, kind))
+    if (kind < BLOCK_KIND_FIRST || kind >= BLOCK_KINDS || !block_array_is(array, kind))
         return (struct block_records){NULL, 0, 0};
     return (struct block_records){(struct block_trace *)(void *)(array - kind), neb_block_kind[kind].count, kind - BLOCK_KIND_FIRST};
 }

@@ -1,6 +1,8 @@
 /* block.h - what is known of each recorded block: out of line, nothing inside or beside the block.
  *
- *   root[address >> 34] -> leaf -> granule's array -> record by the block's number in the granule
+ *   window[(top - address) >> 16]          the granule's array, where the page map has its window (heap/page_map.h)
+ *   root[address >> 34] -> leaf            the same outside the window, and without memory for one
+ *      array -> record                     by the block's number in the granule
  *
  *   record: | stack 24 | session 8 | tick 24 | number's upper 8 |   | lane 16 | size 17 | number's lower 31 |
  *   large and huge blocks: a record, and their size in the next one
@@ -55,9 +57,16 @@ _Static_assert(BLOCK_NUMBER_BITS == BLOCK_NUMBER_LOW + 8, "the number's upper bi
 
 /* ---- where a record is ----------------------------------------------------------------------------------------------------- */
 
-/* Kinds of blocks: the size classes, then large and huge ones; and what no array is for. */
-enum { BLOCK_KIND_FIRST = 1, BLOCK_KIND_LARGE = BLOCK_KIND_FIRST + CLASS_COUNT, BLOCK_KINDS, BLOCK_KIND_NONE = 255 };
-_Static_assert((unsigned)BLOCK_KINDS < (unsigned)BLOCK_KIND_NONE, "arrays are aligned to 256 bytes; no array at all looks like kind 0");
+/* Kinds of blocks: large and huge ones; the size classes, by the offsets of their bins, so that a page map's entry tells the kind at
+ * once; and what no array is for. No array at all looks like kind 0. */
+enum {
+    BLOCK_KIND_LARGE = 1,
+    BLOCK_KIND_FIRST = BIN_FIRST_OFFSET / BIN_BYTES,
+    BLOCK_KINDS = BLOCK_KIND_FIRST + CLASS_COUNT,
+    BLOCK_KIND_NONE = 255
+};
+_Static_assert((unsigned)BLOCK_KINDS < (unsigned)BLOCK_KIND_NONE, "arrays are aligned to 256 bytes");
+_Static_assert((unsigned)BIN_FIRST_OFFSET % BIN_BYTES == 0 && (unsigned)BLOCK_KIND_LARGE < (unsigned)BLOCK_KIND_FIRST, "kinds are told apart");
 
 /* Of a kind: (offset in the granule * inverse) >> 40 is the record's index. */
 struct block_kind {
@@ -71,26 +80,40 @@ struct block_leaf {
 };
 
 extern struct block_kind neb_block_kind[BLOCK_KINDS]; /* by neb_block_init */
+extern unsigned char *_Atomic *neb_block_window; /* NULL: there is no memory for one; by neb_block_init */
 extern struct block_leaf *_Atomic neb_block_root[LEAF_COUNT];
 
 /* Before the first block is recorded, by one thread. */
 void neb_block_init(void);
 
+NEB_INLINE unsigned block_kind_of_pooled(uint32_t entry)
+{
+    return entry % (1u << ENTRY_OFFSET_BITS) / BIN_BYTES;
+}
+
 /* Memory of scopes and regions has its own kind of entry: both upper bits. */
 NEB_INLINE unsigned block_kind_of(uint32_t entry)
 {
     if (NEB_LIKELY(entry_is_pooled(entry)))
-        return BLOCK_KIND_FIRST + entry_class(entry);
+        return block_kind_of_pooled(entry);
     return entry == ENTRY_LARGE_HEAD || (entry_is_huge(entry) && (entry >> 30 & 1) == 0) ? BLOCK_KIND_LARGE : BLOCK_KIND_NONE;
+}
+
+/* Where the pointer to the granule's array is; NULL: in a leaf that there is not. */
+NEB_INLINE unsigned char *_Atomic *block_array_place(const void *p)
+{
+    size_t index = window_index(p);
+    if (NEB_LIKELY(index < WINDOW_GRANULES && neb_block_window != NULL))
+        return &neb_block_window[index];
+    struct block_leaf *leaf = atomic_load_explicit(&neb_block_root[ptr_address(p) >> LEAF_SHIFT], memory_order_acquire); /* B2 */
+    return leaf == NULL ? NULL : &leaf->array[(ptr_address(p) >> GRANULE_SHIFT) % LEAF_GRANULES];
 }
 
 /* p is a block in use. NULL: there is no array for its granule. */
 NEB_INLINE unsigned char *block_array(const void *p)
 {
-    struct block_leaf *leaf = atomic_load_explicit(&neb_block_root[ptr_address(p) >> LEAF_SHIFT], memory_order_acquire); /* B2 */
-    if (NEB_UNLIKELY(leaf == NULL))
-        return NULL;
-    return atomic_load_explicit(&leaf->array[(ptr_address(p) >> GRANULE_SHIFT) % LEAF_GRANULES], memory_order_acquire); /* B1 */
+    unsigned char *_Atomic *place = block_array_place(p);
+    return NEB_UNLIKELY(place == NULL) ? NULL : atomic_load_explicit(place, memory_order_acquire); /* B1 */
 }
 
 NEB_INLINE bool block_array_is(const unsigned char *array, unsigned kind)
@@ -126,6 +149,36 @@ NEB_INLINE struct block_slot block_slot_make(const void *p)
             return (struct block_slot){NULL, false, 0};
     }
     return block_slot_in(array, p, kind);
+}
+
+/* A thread's own copy of both windows, for the same reason as a heap's. */
+struct block_window {
+    struct window map;
+    unsigned char *_Atomic *array;
+};
+
+NEB_INLINE struct block_window block_window_copy(void)
+{
+    struct block_window copy = {window_copy(), neb_block_window};
+    if (copy.array == NULL)
+        copy.map.count = 0;
+    return copy;
+}
+
+/* The same as block_slot_find for nearly all pooled blocks; for others it finds no record. */
+NEB_INLINE struct block_slot block_slot_near(const struct block_window *window, const void *p)
+{
+    const struct block_slot none = {NULL, false, 0};
+    size_t index = (window->map.last - ptr_address(p)) >> GRANULE_SHIFT;
+    if (NEB_UNLIKELY(index >= window->map.count))
+        return none;
+    uint32_t entry = atomic_load_explicit(&window->map.entry[index], memory_order_acquire); /* P1 */
+    unsigned char *array = atomic_load_explicit(&window->array[index], memory_order_acquire); /* B1 */
+    if (NEB_UNLIKELY(!entry_is_pooled(entry) || !block_array_is(array, block_kind_of_pooled(entry))))
+        return none;
+    struct block_slot slot = block_slot_in(array, p, block_kind_of_pooled(entry));
+    slot.is_large = false; /* which the compiler does not see */
+    return slot;
 }
 
 /* All records of the granule at an address, which a slab's blocks are in; count 0: it is in none, or nothing was recorded there.

@@ -30,7 +30,8 @@ struct stack {
     uintptr_t anchor; /* slots are distances from here; stacks that share frames share it */
     uint64_t generation; /* 0: not remembered */
     struct stack *next;  /* that came after this one the last time; NULL, or one that may be another one by now */
-    uint32_t node, note;
+    void *note;          /* the caller's */
+    uint32_t node;
     uint16_t frame_count, check_count;
     uint8_t uses_fp;      /* the first frame's fp decided something */
     uint8_t is_complete;  /* not cut off at the depth */
@@ -375,7 +376,7 @@ static void stack_capture(struct stack_cache *cache, struct stack *stack, const 
     stack->fp = place->fp;
     stack->anchor = old == NULL ? place->sp : old->anchor;
     stack->generation = cache->generation;
-    stack->note = 0;
+    stack->note = NULL;
     stack->frame_count = stack->check_count = 0;
     stack->uses_fp = 0;
     stack->is_complete = stack->is_checkable = 1;

@@ -38,10 +38,10 @@ struct stack_cache {
     struct child child[STACK_CACHE_CHILDREN];
 };
 
-/* What was captured: the innermost node, and a number that the caller may keep with this stack; 0 at first. */
+/* What was captured: the innermost node, and what the caller may keep with this stack; NULL at first. */
 struct captured {
     uint32_t node;
-    uint32_t *note; /* valid until the next capture */
+    void **note; /* valid until the next capture */
 };
 struct captured neb_capture(struct stack_cache *cache, const struct place *place);
 

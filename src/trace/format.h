@@ -10,7 +10,7 @@
 /* A reader refuses a file of another major version. A minor version adds chunk kinds, events, keys, and fields at the
  * end of what has a length; a reader skips what it does not know. */
 enum {
-    NBT_MAJOR = 1,
+    NBT_MAJOR = 2,
     NBT_MINOR = 0
 };
 
@@ -101,6 +101,7 @@ enum nbt_kind {
     NBT_MARKS = 10,   /* records: text at a time */
     NBT_END = 11,     /* keys and values: totals */
     NBT_INDEX = 12,   /* array of struct nbt_index_entry: made by the tool, may be left out or rebuilt */
+    NBT_BUCKETS = 13, /* array of struct nbt_buckets, updated in place; base: how many came before */
     /* 32 to 63 are kept for hints, faults, reachability and advice. */
     NBT_KIND_LATER = 32
 };
@@ -162,30 +163,40 @@ enum { NBT_SIZE_SLOTS = 1024 }; /* of remembered sizes: slot stack % 1024 */
 
 /* ---- sites --------------------------------------------------------------------------------------------------------- */
 
-enum { NBT_AGE_BUCKETS = 32, NBT_SIZE_BUCKETS = 32 };
+enum { NBT_AGE_BUCKETS = 32, NBT_SIZE_BUCKETS = 32, NBT_ROW_BYTES = 256 };
 
 /* One allocating call stack. A record with stack 0 and no allocs is not in use. Sizes are as asked for. */
 struct nbt_site {
+    /* What every allocation changes. */
     uint32_t stack;
     uint32_t lock;          /* the library's; a reader ignores it */
     uint64_t allocs, bytes; /* all there were, those by realloc too */
     uint64_t frees, freed_bytes;
+    uint64_t peak;          /* number of the peak that peak_blocks and peak_bytes belong to */
+    uint64_t usable_bytes;  /* as bytes, but of blocks as they are: usable_bytes - bytes is slack */
+    uint64_t last_ns;       /* time of the latest allocation */
+    /* What some do. */
     uint64_t live_blocks_max, live_bytes_max; /* of this site by itself */
     uint64_t peak_blocks, peak_bytes; /* live when the whole process had its peak, if peak == the header's; see README */
-    uint64_t peak;          /* number of the peak that these two belong to */
     uint64_t size_max;
+    uint64_t life_ns;       /* sum over the frees, to some 17 ms each */
+    uint64_t frees_at_once; /* freed before the thread allocated again */
+    uint64_t first_ns;      /* time of the first allocation */
+    /* Modulo 256; the rest is in struct nbt_buckets. */
+    uint8_t age[NBT_AGE_BUCKETS];   /* frees by log2 of the age in allocations of the thread: bucket 0 is age 1 */
+    uint8_t size[NBT_SIZE_BUCKETS]; /* allocations by log2 of the size: bucket 0 is 0 and 1, 1 is 2 and 3 */
     uint64_t reallocs, reallocs_moved; /* resized to this site */
     uint64_t frees_remote;  /* by another thread than the one that allocated */
-    uint64_t frees_at_once; /* freed before the thread allocated again */
-    uint64_t life_ns;       /* sum over the frees, to some 17 ms each */
-    uint64_t usable_bytes;  /* as bytes, but of blocks as they are: usable_bytes - bytes is slack */
     uint64_t weighted_allocs, weighted_bytes, weighted_frees, weighted_freed_bytes; /* mode sample: estimates; blocks in 256ths */
-    uint64_t first_ns, last_ns; /* times of the first and the latest allocation */
-    uint32_t age[NBT_AGE_BUCKETS];   /* frees by log2 of the age in allocations of the thread: bucket 0 is age 1 */
-    uint32_t size[NBT_SIZE_BUCKETS]; /* allocations by log2 of the size: bucket 0 is 0 and 1, 1 is 2 and 3 */
-    uint64_t reserved[9];
+    uint32_t buckets;       /* its struct nbt_buckets in the file, from 1 on; 0: none */
+    uint32_t reserved;
 };
-_Static_assert(sizeof(struct nbt_site) == 512, "a site");
+_Static_assert(sizeof(struct nbt_site) == NBT_ROW_BYTES, "a site");
+
+struct nbt_buckets {
+    uint32_t age[NBT_AGE_BUCKETS], size[NBT_SIZE_BUCKETS]; /* how often each of the site's buckets went from 255 to 0 */
+};
+_Static_assert(sizeof(struct nbt_buckets) == NBT_ROW_BYTES, "a site's buckets");
 
 /* ---- figures over time ------------------------------------------------------------------------------------------------ */
 

@@ -18,7 +18,7 @@ enum { SHARED_ID = 0, EVENT_BYTES_MAX = 6 * VARINT_BYTES_MAX, WAIT_MS_MAX = 1000
 
 _Thread_local struct lane *neb_lane_own __attribute__((tls_model("initial-exec")));
 
-static struct lane shared_lane = {.id = SHARED_ID, .is_shared = 1};
+static struct lane shared_lane = {.id = SHARED_ID, .watch = LANE_NOT_BEGUN, .is_shared = 1};
 static struct lane *_Atomic by_id[LANES_MAX + 1] = {&shared_lane}; /* lanes are never unmapped */
 static struct lane *_Atomic all = &shared_lane; /* written under LOCK_TRACE_LANES */
 static struct lane *unused;      /* LOCK_TRACE_LANES */
@@ -110,6 +110,7 @@ static struct lane *lane_make_locked(void)
     if (lane_count == LANES_MAX || (lane = neb_meta_take(sizeof *lane, 64)) == NULL)
         return NULL;
     lane->id = ++lane_count;
+    lane->watch = LANE_NOT_BEGUN;
     lane->next = atomic_load_explicit(&all, memory_order_relaxed); /* lock held */
     atomic_store_explicit(&by_id[lane->id], lane, memory_order_release); /* before any block names it */
     atomic_store_explicit(&all, lane, memory_order_release); /* whoever sums finds it whole */
@@ -143,21 +144,22 @@ static void counts_clear(struct lane_counts *counts)
 static NEB_COLD bool lane_begin(struct lane *lane)
 {
     neb_lock_take(&neb_locks[LOCK_TRACE_LANES]);
-    if (trace_mode() == NBT_MODE_OFF) {
+    uint32_t watch = trace_watch();
+    if (watch_mode(watch) == NBT_MODE_OFF) {
         neb_lock_give(&neb_locks[LOCK_TRACE_LANES]);
         return false;
     }
     lane->chunk = NULL;
     lane->at = lane->end = NULL;
     lane->chunk_bytes = LANE_CHUNK_BYTES_FIRST;
-    atomic_store_explicit(&lane->number, 0, memory_order_relaxed);
     lane->until_pulse = PULSE_EVENTS;
     lane->random = neb_clock_ns() ^ (uint64_t)lane->id << 48;
     lane->epoch = atomic_load_explicit(&state()->epoch, memory_order_relaxed);
     lane->time_ns = now_ns();
     lane->dropped_told = 0;
     counts_clear(&lane->counts);
-    lane->session = atomic_load_explicit(&state()->session, memory_order_relaxed);
+    lane->session = watch >> 8;
+    lane->watch = watch;
     thread_begin(lane);
     sharing_begin_locked(lane);
     neb_lock_give(&neb_locks[LOCK_TRACE_LANES]);
@@ -175,23 +177,39 @@ static NEB_COLD struct lane *lane_take(void)
     if (lane != NULL && lane->session == atomic_load_explicit(&state()->session, memory_order_relaxed))
         thread_begin(lane); /* it was another thread's in this session */
     neb_lock_give(&neb_locks[LOCK_TRACE_LANES]);
+    if (lane != NULL)
+        atomic_store_explicit(&lane->busy, 1, memory_order_relaxed); /* before a signal handler can find it */
+    atomic_signal_fence(memory_order_seq_cst);
     neb_lane_own = lane;
     if (lane != NULL)
         (void)neb_thread_watch(); /* refused: the lane stays with it when the thread ends */
     return lane;
 }
 
+/* The lane of a thread that had none, or the shared one, which the thread then is busy with. */
+static struct lane *lane_find(void)
+{
+    if (atomic_load_explicit(&neb_hold.lane_busy, memory_order_relaxed) != 0) /* a signal came */
+        return neb_lane_dropped();
+    atomic_store_explicit(&neb_hold.lane_busy, 1, memory_order_relaxed);
+    struct lane *lane = lane_take();
+    if (lane == NULL || !lane->is_shared)
+        atomic_store_explicit(&neb_hold.lane_busy, 0, memory_order_relaxed);
+    return lane;
+}
+
 static struct lane *lane_enter_new(void)
 {
     struct lane *lane = neb_lane_own;
-    if (lane == NULL && (lane = lane_take()) == NULL) {
-        atomic_store_explicit(&neb_hold.lane_busy, 0, memory_order_relaxed);
+    if (lane == NULL && (lane = lane_find()) == NULL)
         return NULL;
-    }
     atomic_store_explicit(&lane->busy, 1, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst); /* A1 */
-    bool is_begun = lane->session == atomic_load_explicit(&state()->session, memory_order_relaxed);
-    if (trace_mode() == NBT_MODE_OFF || (!is_begun && !lane_begin(lane))) {
+    uint32_t watch = trace_watch();
+    bool is_on = watch_mode(watch) != NBT_MODE_OFF;
+    if (is_on && lane->session == watch >> 8) {
+        lane->watch = watch;
+    } else if (!is_on || !lane_begin(lane)) {
         lane_leave(lane);
         return NULL;
     }
@@ -216,6 +234,7 @@ struct lane *neb_lane_dropped(void)
 void neb_lane_leave_shared(void)
 {
     neb_lock_give(&neb_locks[LOCK_TRACE_SHARED]);
+    atomic_store_explicit(&neb_hold.lane_busy, 0, memory_order_relaxed);
 }
 
 void neb_lane_end(void)
@@ -256,8 +275,7 @@ static bool chunk_renew(struct lane *lane)
 {
     chunk_seal(lane);
     lane->epoch = atomic_load_explicit(&state()->epoch, memory_order_relaxed);
-    lane->chunk = neb_output_begin(NBT_EVENTS, lane->chunk_bytes, lane->id,
-                                  atomic_load_explicit(&lane->number, memory_order_relaxed), lane->epoch);
+    lane->chunk = neb_output_begin(NBT_EVENTS, lane->chunk_bytes, lane->id, lane_number(lane), lane->epoch);
     lane->at = lane->end = NULL;
     if (lane->chunk == NULL)
         return false;
@@ -493,7 +511,9 @@ void neb_lanes_forget(void)
     for (struct lane *lane = lanes_first(); lane != NULL; lane = lane->next) {
         neb_output_drop(&lane->chunk);
         lane->session = 0;
-        atomic_store_explicit(&lane->busy, 0, memory_order_relaxed);
+        lane->watch = LANE_NOT_BEGUN;
+        if (lane != neb_lane_own) /* which may be busy: the fork was a signal handler's */
+            atomic_store_explicit(&lane->busy, 0, memory_order_relaxed);
         if (lane != neb_lane_own && !lane->is_shared) {
             neb_capture_forget(&lane->stacks);
             lane->next_unused = unused;

@@ -1,14 +1,15 @@
 /* lane.h - what one thread at a time records: its events, its counts, the stacks that it remembers.
  *
- *   enter: busy -> which lane -> (the session's first time: begin it)      leave: not busy
+ *   enter: which lane -> busy -> (the session's first time: begin it)      leave: not busy
  *
- * A signal handler that allocates while its thread records finds the thread busy: its call is served, and counted as
- * dropped. A thread that has given its lane up (late destructors) shares one with its like, under a lock.
+ * A signal handler that allocates while its thread records finds the lane busy: its call is served, and counted as dropped. A
+ * thread that has given its lane up (late destructors) shares one with its like, under a lock. Where a thread has no lane of its
+ * own, it is the thread that is busy (neb_hold.lane_busy).
  *
  * In mode trace a lane appends to a chunk of its own, and publishes each event by the chunk's length. A new chunk
  * knows nothing of the one before.
  *
- * Ownership  a lane: the thread between enter and leave; counts: read by any
+ * Ownership  a lane: the thread between enter and leave; busy: written by its thread alone; counts: read by any
  * Locks      LOCK_TRACE_SHARED (late threads), LOCK_TRACE_LANES, then those of the file and metadata
  * Failure    NULL: not recorded, counted as dropped where there is a lane to count in
  * Sync       A1: busy is set before the mode is looked at again; who ends a session clears the mode, then passes a
@@ -23,18 +24,22 @@
 #include "trace/state.h"
 #include <stdatomic.h>
 
+#define LANE_NOT_BEGUN UINT32_MAX /* no mode is watched by this */
+
 struct lane_counts {
-    _Atomic uint64_t allocs, frees, reallocs, alloc_bytes, freed_bytes, failed, dropped, events;
+    _Atomic uint64_t allocs; /* also the next allocation's number */
+    _Atomic uint64_t frees, reallocs, alloc_bytes, freed_bytes, failed, dropped, events;
     _Atomic uint64_t frees_remote; /* mode profile; of blocks that another lane allocated */
 };
 
 struct lane {
     uint32_t id;
     uint32_t session; /* that it was begun for */
+    uint32_t watch;   /* trace_watch() as it was then; LANE_NOT_BEGUN */
     _Atomic uint8_t busy;
     uint8_t is_shared;
-    _Atomic uint64_t number; /* allocations so far, in this session; written by the lane, read by any */
     uint32_t until_pulse;
+    struct block_window window;
     /* Mode sample: bytes before the next one; 0: not drawn yet. What is left of it serves the next session: the process has no memory. */
     uint64_t until_sample;
     uint64_t random;
@@ -75,18 +80,22 @@ NEB_COLD void neb_lane_leave_shared(void);
 /* The calling thread's lane, in which it may record until lane_leave; NULL: it may not. */
 NEB_INLINE struct lane *lane_enter(void)
 {
-    const struct trace_state *state = &neb_trace_page.state;
     struct lane *lane = neb_lane_own;
-    if (NEB_UNLIKELY(atomic_load_explicit(&neb_hold.lane_busy, memory_order_relaxed) != 0)) /* this thread's own: a signal came */
-        return neb_lane_dropped();
-    atomic_store_explicit(&neb_hold.lane_busy, 1, memory_order_relaxed);
     if (NEB_UNLIKELY(lane == NULL))
         return neb_lane_enter_slow();
+    if (NEB_UNLIKELY(atomic_load_explicit(&lane->busy, memory_order_relaxed) != 0)) /* a signal came */
+        return neb_lane_dropped();
     atomic_store_explicit(&lane->busy, 1, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst); /* A1 */
-    if (NEB_UNLIKELY(trace_mode() == NBT_MODE_OFF || lane->session != atomic_load_explicit(&state->session, memory_order_relaxed)))
+    if (NEB_UNLIKELY(trace_watch() != lane->watch))
         return neb_lane_enter_slow();
     return lane;
+}
+
+/* Of the session that the lane was entered for. */
+NEB_INLINE uint32_t lane_mode(const struct lane *lane)
+{
+    return watch_mode(lane->watch);
 }
 
 NEB_INLINE void lane_leave(struct lane *lane)
@@ -94,8 +103,6 @@ NEB_INLINE void lane_leave(struct lane *lane)
     atomic_store_explicit(&lane->busy, 0, memory_order_release); /* A1 */
     if (NEB_UNLIKELY(lane->is_shared))
         neb_lane_leave_shared();
-    atomic_signal_fence(memory_order_seq_cst);
-    atomic_store_explicit(&neb_hold.lane_busy, 0, memory_order_relaxed);
 }
 
 /* The thread's end: what it records from then on goes through the shared lane. */
@@ -107,12 +114,15 @@ void neb_lane_free(struct lane *lane, const struct block_birth *birth);
 void neb_lane_realloc(struct lane *lane, const struct block_birth *old, uint32_t stack, size_t size, bool has_moved);
 void neb_lane_failed(struct lane *lane, uint32_t stack, size_t size);
 
-/* The next allocation's number. */
-NEB_INLINE uint64_t lane_number_take(struct lane *lane)
+/* The next allocation's number; read by any, written by the lane. */
+NEB_INLINE uint64_t lane_number(const struct lane *lane)
 {
-    uint64_t number = atomic_load_explicit(&lane->number, memory_order_relaxed); /* its own */
-    atomic_store_explicit(&lane->number, number + 1, memory_order_relaxed); /* who knows the block knows this */
-    return number;
+    return atomic_load_explicit(&lane->counts.allocs, memory_order_relaxed);
+}
+
+NEB_INLINE void lane_number_take(struct lane *lane)
+{
+    counter_add(&lane->counts.allocs, 1); /* who knows the block knows this */
 }
 
 /* Where a block comes from: the number of its allocation in full, and its age in allocations of its lane. */
@@ -121,13 +131,19 @@ struct lane_origin {
     bool is_remote; /* of another lane than the one that asks */
 };
 struct lane *neb_lane_by_id(uint32_t id);
+
+/* Of a block, when this is its lane's next number. */
+NEB_INLINE uint64_t lane_age(const struct block_birth *birth, uint64_t next)
+{
+    enum { SHIFT = 64 - BLOCK_NUMBER_BITS };
+    return (next - birth->number) << SHIFT >> SHIFT; /* next is at least what it was at the block's birth */
+}
+
 /* Records have the lower bits of the number only: a block's age tells the rest. */
 NEB_INLINE struct lane_origin lane_origin(const struct lane *lane, const struct block_birth *birth)
 {
-    enum { SHIFT = 64 - BLOCK_NUMBER_BITS };
     const struct lane *its = NEB_LIKELY(birth->lane == lane->id) ? lane : neb_lane_by_id(birth->lane);
-    uint64_t next = atomic_load_explicit(&its->number, memory_order_relaxed); /* at least what it was at the block's birth */
-    uint64_t age = (next - birth->number) << SHIFT >> SHIFT;
+    uint64_t next = lane_number(its), age = lane_age(birth, next);
     return (struct lane_origin){next - age, age, its != lane};
 }
 

@@ -20,7 +20,7 @@ enum {
 };
 
 struct trace_state {
-    _Atomic uint32_t watch;     /* enum nbt_mode, times two; and 1, if some allocations are to be guarded */
+    _Atomic uint32_t watch;     /* session << 8 | enum nbt_mode << 1 while a mode is on; and 1, if some allocations are to be guarded */
     _Atomic uint32_t is_shared; /* more than one lane is or was in use: what they share is counted with atomic operations */
     _Atomic uint32_t session;   /* 1 to 255: which of them a block's record belongs to; 0: none */
     _Atomic uint32_t depth;     /* frames kept */
@@ -29,7 +29,7 @@ struct trace_state {
     _Atomic uint64_t start_ns;
     _Atomic uint64_t sample_bytes;
     _Atomic uint64_t generation; /* of libraries: what was learned about addresses before it changed is not believed */
-    NEB_ALIGNED(64) _Atomic uint64_t live_bytes, live_blocks, peak_bytes, peak_number, peak_ns; /* modes sample and profile */
+    NEB_ALIGNED(64) _Atomic uint64_t live_bytes, peak_bytes, peak_number, peak_ns; /* modes sample and profile */
     NEB_ALIGNED(64) _Atomic uint64_t untracked_frees;
     /* Mode sample: how many sampled blocks have addresses that fall into each slot. Nearly all frees see a 0 there, and look
      * no further. A slot that is full stays so. */
@@ -44,15 +44,27 @@ union trace_page {
 extern union trace_page neb_trace_page;
 extern uint32_t neb_trace_guards; /* 1 or 0; written once, before there are threads */
 
-NEB_INLINE uint32_t trace_mode(void)
+NEB_INLINE uint32_t trace_watch(void)
 {
-    /* whoever goes on acquires it: T1 */
-    return atomic_load_explicit(&neb_trace_page.state.watch, memory_order_relaxed) / 2;
+    return atomic_load_explicit(&neb_trace_page.state.watch, memory_order_relaxed); /* whoever goes on acquires it: T1 */
 }
 
+NEB_INLINE uint32_t watch_mode(uint32_t watch)
+{
+    return watch / 2 % 128;
+}
+
+NEB_INLINE uint32_t trace_mode(void)
+{
+    return watch_mode(trace_watch());
+}
+
+/* A mode: of the session that state.session says. */
 NEB_INLINE void trace_mode_set(uint32_t mode)
 {
-    atomic_store_explicit(&neb_trace_page.state.watch, 2 * mode + neb_trace_guards, memory_order_release); /* T1 */
+    struct trace_state *state = &neb_trace_page.state;
+    uint32_t session = mode == NBT_MODE_OFF ? 0 : atomic_load_explicit(&state->session, memory_order_relaxed);
+    atomic_store_explicit(&state->watch, session << 8 | 2 * mode | neb_trace_guards, memory_order_release); /* T1 */
 }
 
 /* Before there are threads. */
@@ -64,19 +76,19 @@ NEB_INLINE void trace_guards_set(bool guards)
 
 NEB_INLINE bool trace_is_on(void)
 {
-    return NEB_UNLIKELY(atomic_load_explicit(&neb_trace_page.state.watch, memory_order_relaxed) > 1); /* as above */
+    return NEB_UNLIKELY(trace_watch() > 1);
 }
 
 /* Whether some allocations are to be guarded. */
 NEB_INLINE bool trace_has_guards(void)
 {
-    return (atomic_load_explicit(&neb_trace_page.state.watch, memory_order_relaxed) & 1) != 0; /* as above */
+    return (trace_watch() & 1) != 0;
 }
 
 /* What allocations ask: a mode is on, or some of them are to be guarded. */
 NEB_INLINE bool trace_is_watching(void)
 {
-    return NEB_UNLIKELY(atomic_load_explicit(&neb_trace_page.state.watch, memory_order_relaxed) != 0); /* as above */
+    return NEB_UNLIKELY(trace_watch() != 0);
 }
 
 NEB_INLINE _Atomic uint8_t *trace_filter_slot(const void *p)

@@ -14,6 +14,8 @@ struct composed {
     size_t bytes, room;
     size_t chunk;                     /* offset of the chunk that is open */
     uint64_t last_stack, last_number; /* of the events chunk that is open */
+    uint8_t bucket_row[4][256];       /* of the sites so far: for put_buckets */
+    unsigned bucket_rows;
 };
 
 static inline void put(struct composed *file, const void *data, size_t bytes)
@@ -78,7 +80,7 @@ static inline struct composed compose(unsigned mode)
 {
     struct composed file = {0};
     put(&file, "\x89NBT\r\n\x1a\n", 8);
-    put_fixed(&file, 1, 2);
+    put_fixed(&file, 2, 2);
     put_fixed(&file, 0, 2);
     put_fixed(&file, 4096, 4);
     put_fixed(&file, 1, 4); /* closed */
@@ -244,7 +246,7 @@ static inline void event_realloc(struct composed *file, uint64_t age, uint64_t s
 
 /* ---- sites --------------------------------------------------------------------------------------------- */
 
-/* The 64-bit fields of a site from offset 8 on, in order. */
+/* The 64-bit fields of a site that tests set. */
 enum site_field {
     SITE_ALLOCS,
     SITE_BYTES,
@@ -271,17 +273,40 @@ enum site_field {
     SITE_FIELDS
 };
 
+/* All allocations fall into one bucket, and all frees. */
 static inline void put_site(struct composed *file, uint32_t stack, const uint64_t fields[SITE_FIELDS],
                             unsigned age, unsigned size)
 {
+    static const uint8_t offset[SITE_FIELDS] = {
+        [SITE_ALLOCS] = 8, [SITE_BYTES] = 16, [SITE_FREES] = 24, [SITE_FREED_BYTES] = 32, [SITE_PEAK] = 40,
+        [SITE_USABLE_BYTES] = 48, [SITE_LAST_NS] = 56, [SITE_LIVE_BLOCKS_MAX] = 64, [SITE_LIVE_BYTES_MAX] = 72,
+        [SITE_PEAK_BLOCKS] = 80, [SITE_PEAK_BYTES] = 88, [SITE_SIZE_MAX] = 96, [SITE_LIFE_NS] = 104,
+        [SITE_FREES_AT_ONCE] = 112, [SITE_FIRST_NS] = 120, [SITE_REALLOCS] = 192, [SITE_REALLOCS_MOVED] = 200,
+        [SITE_FREES_REMOTE] = 208, [SITE_WEIGHTED_ALLOCS] = 216, [SITE_WEIGHTED_BYTES] = 224,
+        [SITE_WEIGHTED_FREES] = 232, [SITE_WEIGHTED_FREED_BYTES] = 240};
     size_t start = file->bytes;
-    put_fixed(file, stack, 4);
-    put_fixed(file, 0, 4);
+    put_zeros(file, 256);
+    poke(file, start, stack, 4);
     for (unsigned i = 0; i < SITE_FIELDS; i++)
-        put_fixed(file, fields[i], 8);
-    put_zeros(file, start + 512 - file->bytes);
-    poke(file, start + 8 + 8 * SITE_FIELDS + 4 * (size_t)age, fields[SITE_FREES], 4);
-    poke(file, start + 8 + 8 * SITE_FIELDS + 128 + 4 * (size_t)size, fields[SITE_ALLOCS], 4);
+        poke(file, start + offset[i], fields[i], 8);
+    poke(file, start + 128 + age, fields[SITE_FREES], 1);
+    poke(file, start + 160 + size, fields[SITE_ALLOCS], 1);
+    if (fields[SITE_ALLOCS] < 256)
+        return;
+    uint8_t *row = file->bucket_row[file->bucket_rows++];
+    for (unsigned i = 0; i < 4; i++) {
+        row[4 * age + i] = (uint8_t)(fields[SITE_FREES] / 256 >> 8 * i);
+        row[128 + 4 * size + i] = (uint8_t)(fields[SITE_ALLOCS] / 256 >> 8 * i);
+    }
+    poke(file, start + 248, file->bucket_rows, 4);
+}
+
+/* What did not fit into the sites' own buckets. */
+static inline void put_buckets(struct composed *file)
+{
+    chunk_begin(file, 13, 0, 0, 0, 0);
+    put(file, file->bucket_row, file->bucket_rows * sizeof file->bucket_row[0]);
+    chunk_end(file, false);
 }
 
 /* ---- two files that several tests look at -------------------------------------------------------------- */
@@ -344,8 +369,9 @@ static inline struct composed compose_profile(const char *exe)
     put_site(&file, 20, (const uint64_t[SITE_FIELDS]){1, 5000, 0, 0, 1,    5000, 0, 0, 3, 5000, 0,
                                                       0, 0,    0, 0, 5120, 0,    0, 0, 0, 10,   10},
              0, 12);
-    put_zeros(&file, 512);
+    put_zeros(&file, 256);
     chunk_end(&file, false);
+    put_buckets(&file);
     chunk_begin(&file, 8, 0, 0, 49000000, 0);
     uint64_t class_words[8] = {112, 1, 585, 4, 10, 65536, 400, 0};
     for (unsigned k = 0; k < 8; k++)

@@ -5,12 +5,24 @@ was written by the library must not have is an Error. Order between lanes is not
 and the peak is computed for files of one lane only.
 """
 
+import collections
 import struct
 
 MAGIC = b"\x89NBT\r\n\x1a\n"
 CHUNK = struct.Struct("<IHBBIIQQQQQQ")
-PROCESS, MODULES, THREADS, STACKS, EVENTS, SITES, TIMELINE, CLASSES, SLABS, MARKS, END = range(1, 12)
-FIXED = {SITES: 512, TIMELINE: 64, CLASSES: 64}
+PROCESS, MODULES, THREADS, STACKS, EVENTS, SITES, TIMELINE, CLASSES, SLABS, MARKS, END, INDEX, BUCKETS = range(1, 14)
+FIXED = {SITES: 256, TIMELINE: 64, CLASSES: 64, BUCKETS: 256}
+SITE = collections.namedtuple(
+    "SITE",
+    "stack lock allocs bytes frees freed_bytes peak usable_bytes last_ns live_blocks_max live_bytes_max peak_blocks peak_bytes"
+    " size_max life_ns frees_at_once first_ns reallocs reallocs_moved frees_remote weighted_allocs weighted_bytes weighted_frees"
+    " weighted_freed_bytes buckets age size",
+)
+
+
+def site_from(item):
+    numbers = struct.unpack("<II15Q", item[:128]) + struct.unpack("<7QII", item[192:])
+    return SITE(*numbers[:-1], list(item[128:160]), list(item[160:192]))
 
 
 class Error(Exception):
@@ -84,7 +96,7 @@ class File:
         self.keys, self.end, self.is_cut = {}, None, is_cut
         self.arguments = []
         self.nodes, self.modules, self.threads, self.marks = {}, {}, [], []
-        self.sites, self.points, self.classes, self.lanes = [], [], [], {}
+        self.sites, self.buckets, self.points, self.classes, self.lanes = [], [], [], [], {}
         self.slabs = []  # bytes of a block, blocks in use, capacity, blocks by stack
         self.kinds = []
         self.allocs = self.frees = self.reallocs = self.bytes = self.freed_bytes = self.failed = self.dropped = 0
@@ -94,7 +106,7 @@ class File:
         if len(data) < 4096 or data[:8] != MAGIC:
             raise Error("not an .nbt file")
         major, minor, header, self.state, self.mode, self.pid = struct.unpack_from("<HHIIII", data, 8)
-        if major != 1:
+        if major != 2:
             raise Error(f"version {major}")
         self.file_bytes = struct.unpack_from("<Q", data, 32)[0]
         names = "now allocs frees alloc_bytes live_blocks live_bytes peak_bytes peak_ns dropped other rss peak_number"
@@ -123,6 +135,12 @@ class File:
                 raise Error(f"node {node} stands in module {module}, which is not there")
         for chunk in later:
             self.take(*chunk)
+        for site in self.sites:
+            if 0 < site.buckets <= len(self.buckets):
+                full = self.buckets[site.buckets - 1]
+                for i in range(32):
+                    site.age[i] += 256 * full[i]
+                    site.size[i] += 256 * full[32 + i]
         # A free refers to a block by lane and number, wherever its allocation stands.
         for lane, number in self.ends:
             block = self.lanes[lane].blocks.pop(number, None) if lane in self.lanes else None
@@ -181,7 +199,11 @@ class File:
             size = FIXED[kind]
             items = [payload[i : i + size] for i in range(0, len(payload) - size + 1, size)]
             if kind == SITES:
-                self.sites += [struct.unpack("<II22Q32I32I72x", item) for item in items]
+                self.sites += [site_from(item) for item in items]
+            elif kind == BUCKETS:
+                if base != len(self.buckets) and not self.is_cut:
+                    raise Error(f"buckets {base} follow {len(self.buckets)}")
+                self.buckets += [struct.unpack("<64I", item) for item in items]
             elif kind == TIMELINE:
                 self.points += [struct.unpack("<8Q", item) for item in items]
             else:
