@@ -158,7 +158,7 @@ enum {
     DEPOT_NODES_MAX = 5 << 19,
     SITES_MAX = 1 << 18,     /* call stacks that allocate, 256 bytes each in the file, 512 where much is allocated; that cc1plus had 65,000 */
     STACK_FRAMES_MAX = 128,  /* the largest depth that can be asked for */
-    TRACE_DEPTH_DEFAULT = 64, /* as in heaptrack */
+    TRACE_DEPTH_DEFAULT = 128, /* programs of more frames than that have others of each call with every level: costly */
     STACK_CACHE_SLOTS = 512, /* call stacks that a thread remembers whole, 8 KiB each, made as they are needed */
     STACK_CACHE_WAYS = 8,    /* of them with the same place: loops that call from several places outside of it alternate */
     STACK_CACHE_CHILDREN = 4096, /* nodes of the depot that a thread remembers, 16 bytes each */

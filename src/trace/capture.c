@@ -90,6 +90,7 @@ struct walk {
     unsigned fp_frame;            /* the first frame that has this fp and does not know its check */
     unsigned frame_count, check_count;
     unsigned depth;
+    bool keeps_nodes;             /* the frames that were taken over begin with the older stack's outermost one */
 };
 
 static bool is_near(uintptr_t address, uintptr_t anchor)
@@ -207,10 +208,12 @@ static bool guide_meets(struct guide *guide, const struct walk *walk)
         return false;
     const struct frame *at = &old->frame[guide->frame - 1];
     if (at->sp != here->sp || at->pc != here->pc || at->is_exact != walk->is_exact || at->check_count >= guide->broken ||
-        !fp_is(old, at, here->fp) || !rest_holds(guide, at, anchor_of(old, here)))
+        !fp_is(old, at, here->fp))
         return false;
     /* A stack that was cut off has no more frames than it has: this one must not need more. */
-    return old->is_complete || walk->frame_count + guide->frame >= walk->depth;
+    if (!old->is_complete && walk->frame_count + guide->frame < walk->depth)
+        return false;
+    return rest_holds(guide, at, anchor_of(old, here));
 }
 
 /* The frames up to the newest that was taken over come to their fp in another way than in the older stack: their check is
@@ -256,6 +259,7 @@ static void rest_take(struct walk *walk, const struct guide *guide)
     unsigned checks_cut = cut == 0 ? 0 : old->frame[cut - 1].check_count, checks = met->check_count - checks_cut;
     if (met->fp_check != FP_UNUSED)
         fp_use(walk, walk->here.fp);
+    walk->keeps_nodes = cut == 0;
     stack->is_complete = cut == 0 && old->is_complete;
     stack->frame_count = (uint16_t)(guide->frame - cut);
     memcpy(stack->frame, old->frame + cut, stack->frame_count * sizeof *stack->frame);
@@ -345,10 +349,9 @@ static uint32_t child_find(struct stack_cache *cache, uint32_t parent, const str
     return node;
 }
 
-/* Nodes of the newest frames, which have none: all of a stack that was cut off, whose others are not those of a whole one. */
-static void nodes_find(struct stack_cache *cache, struct stack *stack, unsigned own)
+/* Nodes of the newest frames, from first on. */
+static void nodes_find(struct stack_cache *cache, struct stack *stack, unsigned first)
 {
-    unsigned first = stack->is_complete ? stack->frame_count - own : 0;
     uint32_t parent = first > 0 ? stack->frame[first - 1].node : stack->is_complete ? NBT_STACK_NONE : NBT_STACK_TRUNCATED;
     uint64_t hash = first > 0 ? stack->frame[first - 1].hash : parent;
     for (unsigned i = first; i < stack->frame_count; i++) {
@@ -383,7 +386,8 @@ static void stack_capture(struct stack_cache *cache, struct stack *stack, const 
     if (place->stack != NULL)
         neb_reach_move(&cache->reach, place->stack);
     stack_walk(&walk, &guide);
-    nodes_find(cache, stack, walk_finish(&walk));
+    unsigned own = walk_finish(&walk);
+    nodes_find(cache, stack, walk.keeps_nodes ? stack->frame_count - own : 0); /* of a stack that was cut off elsewhere, all are others */
 }
 
 /* ---- remembered stacks ------------------------------------------------------------------------------------------------- */
