@@ -161,6 +161,7 @@ enum {
     TRACE_DEPTH_DEFAULT = 128, /* programs of more frames than that have others of each call with every level: costly */
     STACK_CACHE_SLOTS = 512, /* call stacks that a thread remembers whole, 8 KiB each, made as they are needed */
     STACK_CACHE_WAYS = 8,    /* of them with the same place: loops that call from several places outside of it alternate */
+    STACK_CACHE_SEEN = 2048, /* that came once, and are remembered when they come again */
     STACK_CACHE_CHILDREN = 4096, /* nodes of the depot that a thread remembers, 16 bytes each */
     LANE_CHUNK_BYTES_FIRST = 4096, /* a lane's first chunk: thousands of threads write a little each */
     LANE_CHUNK_BYTES_MAX = 262144,

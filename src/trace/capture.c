@@ -7,6 +7,7 @@
 #include "trace/depot.h"
 #include "trace/state.h"
 #include <limits.h>
+#include <stddef.h>
 #include <string.h>
 
 enum { CHECKS_MAX = 2 * STACK_FRAMES_MAX, STACK_ORDER = 13 };
@@ -433,31 +434,56 @@ static struct captured captured(struct stack_cache *cache, struct stack *stack)
     return (struct captured){stack->node, &stack->note};
 }
 
-/* Into the spare stack, which then takes its place among the others. */
+/* Where the next walk is made: not the newest stack, which may guide it. NULL: no memory. */
+static struct stack *draft_take(struct stack_cache *cache)
+{
+    struct stack **draft = &cache->draft[cache->draft[0] != NULL && cache->draft[0] == cache->newest];
+    if (*draft == NULL)
+        *draft = neb_meta_array_take(STACK_ORDER);
+    return *draft;
+}
+
+/* Whether the stack came before, not long ago. */
+static bool is_seen(struct stack_cache *cache, const struct stack *stack)
+{
+    uint32_t *seen = &cache->seen[stack->node % STACK_CACHE_SEEN];
+    bool is_there = *seen == stack->node;
+    *seen = stack->node;
+    return is_there;
+}
+
+/* A copy of the draft, in the set. NULL: no memory. */
+static struct stack *draft_keep(struct stack **set, const struct stack *draft)
+{
+    unsigned way = set_victim(set);
+    if (set[way] == NULL && (set[way] = neb_meta_array_take(STACK_ORDER)) == NULL)
+        return NULL;
+    struct stack *stack = set[way];
+    memcpy(stack, draft, offsetof(struct stack, distance));
+    memcpy(stack->distance, draft->distance, draft->check_count * sizeof *draft->distance);
+    memcpy(stack->value, draft->value, draft->check_count * sizeof *draft->value);
+    memcpy(stack->frame, draft->frame, draft->frame_count * sizeof *draft->frame);
+    set_move_to_front(set, way);
+    return stack;
+}
+
+/* Into a draft, of which a copy is remembered when the same stack comes a second time: many come once, and would take the places of
+ * those that come again. */
 static NEB_NOINLINE struct captured capture_slow(struct stack_cache *cache, struct stack **set, const struct place *place)
 {
-    struct stack *newest = cache->newest;
-    children_check(cache);
-    if (cache->spare == NULL)
-        cache->spare = neb_meta_array_take(STACK_ORDER);
-    struct stack *stack = cache->spare;
-    if (stack == NULL)
+    struct stack *newest = cache->newest, *draft = draft_take(cache), *kept = NULL;
+    if (draft == NULL)
         return (struct captured){NBT_STACK_NONE, NULL};
-    stack_capture(cache, stack, place, newest != NULL && newest->generation == cache->generation ? newest : NULL);
-    stack->next = NULL;
-    if (!stack->is_checkable || place->stack == NULL || stack->node == NBT_STACK_NONE) {
-        stack->generation = 0;
-        return (struct captured){stack->node, &stack->note};
+    children_check(cache);
+    stack_capture(cache, draft, place, newest != NULL && newest->generation == cache->generation ? newest : NULL);
+    draft->next = NULL;
+    if (!draft->is_checkable || place->stack == NULL || draft->node == NBT_STACK_NONE) {
+        draft->generation = 0;
+        return (struct captured){draft->node, &draft->note};
     }
-    unsigned way = set_victim(set);
-    cache->spare = set[way];
-    if (cache->spare != NULL)
-        cache->spare->generation = 0; /* others may still know it as their next */
-    set[way] = stack;
-    set_move_to_front(set, way);
-    if (newest != NULL)
-        newest->next = stack;
-    return captured(cache, stack);
+    if (is_seen(cache, draft) && (kept = draft_keep(set, draft)) != NULL && newest != NULL)
+        newest->next = kept;
+    return captured(cache, kept != NULL ? kept : draft);
 }
 
 /* Not the stack that came after the newest one the last time. */
@@ -489,7 +515,8 @@ void neb_capture_forget(struct stack_cache *cache)
     for (unsigned i = 0; i < STACK_CACHE_SLOTS; i++)
         if (cache->slot[i] != NULL)
             neb_meta_array_give(cache->slot[i], STACK_ORDER);
-    if (cache->spare != NULL)
-        neb_meta_array_give(cache->spare, STACK_ORDER);
+    for (unsigned i = 0; i < 2; i++)
+        if (cache->draft[i] != NULL)
+            neb_meta_array_give(cache->draft[i], STACK_ORDER);
     memset(cache, 0, sizeof *cache);
 }

@@ -31,7 +31,9 @@ struct child {
 
 struct stack_cache {
     struct stack *slot[STACK_CACHE_SLOTS];
-    struct stack *newest, *spare; /* newest: one of the slots, or NULL */
+    struct stack *newest;   /* one of the slots, or a draft, or NULL */
+    struct stack *draft[2]; /* where walks are made, in turn */
+    uint32_t seen[STACK_CACHE_SEEN]; /* nodes of stacks that came */
     struct reach reach;
     uint64_t generation;
     uint64_t depot; /* the number of that which the children are nodes of; 0: there are none */
