@@ -11,6 +11,7 @@
 #include "heap/emergency.h"
 #include "heap/fault.h"
 #include "heap/large.h"
+#include "heap/mix.h"
 #include "heap/pool.h"
 #include "heap/upkeep.h"
 #include "os/env.h"
@@ -24,23 +25,12 @@ enum { FILL_FRESH = 0xA5, FILL_FREED = 0x5A };
 
 static void raw_free(void *p, const char *call);
 
-/* Puts blocks in random order: each changes places with one of those that come up to HARDEN_SHUFFLE entries later. */
-static void shuffle(struct heap *heap, void **blocks, size_t count)
-{
-    for (size_t i = 0; i + 1 < count; i++) {
-        size_t left = count - i, other = i + neb_heap_random(heap, left < HARDEN_SHUFFLE ? left : HARDEN_SHUFFLE);
-        void *block = blocks[i];
-        blocks[i] = blocks[other];
-        blocks[other] = block;
-    }
-}
-
 static bool pool_fill(struct heap *heap, unsigned class_index)
 {
     if (!neb_pool_refill(heap, class_index))
         return false;
     if (NEB_UNLIKELY(neb_heap_is_hardened()))
-        shuffle(heap, heap->pool[class_index].magazine + 1, bin_count(heap, class_index));
+        neb_magazine_mix(heap, class_index);
     return true;
 }
 

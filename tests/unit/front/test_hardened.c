@@ -57,6 +57,25 @@ START_TEST(fresh_blocks_are_in_random_order_all_over_their_slab)
 }
 END_TEST
 
+/* What is allocated together is used together, and caches fetch the next line ahead. */
+START_TEST(of_a_class_with_many_blocks_most_follow_their_neighbour)
+{
+    enum { FIRST = 4096, COUNT = 4096, SIZE = 40, CELL = 48 };
+    unsigned next_to_the_last = 0;
+    enable(0);
+    for (unsigned i = 0; i < FIRST; i++)
+        (void)neb_malloc(SIZE);
+    const void *last = neb_malloc(SIZE);
+    for (unsigned i = 0; i < COUNT; i++) {
+        const void *p = neb_malloc(SIZE);
+        next_to_the_last += ptr_offset(p, last) == CELL;
+        last = p;
+    }
+    ck_assert_uint_gt(next_to_the_last, COUNT * 9 / 10);
+    ck_assert_uint_lt(next_to_the_last, COUNT - COUNT / 512);
+}
+END_TEST
+
 START_TEST(freed_blocks_are_cleared_where_that_is_wanted)
 {
     enable(CHECK_FILL);
@@ -134,7 +153,8 @@ START_TEST(a_large_block_is_out_of_reach_when_it_was_freed)
 END_TEST
 
 UNIT_MAIN("hardened", HOLDS(a_freed_block_serves_again_only_after_others_were_freed), HOLDS(a_block_has_a_byte_to_spare),
-          HOLDS(fresh_blocks_are_in_random_order_all_over_their_slab), HOLDS(freed_blocks_are_cleared_where_that_is_wanted),
+          HOLDS(fresh_blocks_are_in_random_order_all_over_their_slab), HOLDS(of_a_class_with_many_blocks_most_follow_their_neighbour),
+          HOLDS(freed_blocks_are_cleared_where_that_is_wanted),
           HOLDS(what_waits_goes_back_when_the_heap_is_trimmed),
           ABORTS(a_second_free_is_noticed_after_the_block_could_serve_again), ABORTS(a_second_free_by_another_thread_is_noticed),
           ABORTS(a_free_inside_a_block_is_noticed), {a_large_block_is_out_of_reach_when_it_was_freed, SIGSEGV})
