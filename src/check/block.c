@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/ptr.h"
 #include "check/fill.h"
+#include "check/hide.h"
 #include "check/quarantine.h"
 #include "check/report.h"
 #include "check/stack.h"
@@ -299,14 +300,19 @@ static bool is_to_wait(const struct cell *cell)
 
 bool neb_block_is_hidden(const struct cell *cell)
 {
-    return cell->kind != CELL_SMALL && is_to_wait(cell) && neb_block_of(cell).state == RECORD_FREED;
+    return state_of(cell) == RECORD_HIDDEN;
 }
 
-static void contents_spoil(const struct cell *cell, const struct block *block)
+static bool is_to_hide(const struct cell *cell)
+{
+    return cell->kind != CELL_SMALL && is_to_wait(cell) && neb_hide_is_due(cell->bytes);
+}
+
+static void contents_spoil(const struct cell *cell, const struct block *block, bool is_to_hide)
 {
     if (!check_has(CHECK_FILL) || neb_check.fill_free == FILL_NOTHING)
         return;
-    if (cell->kind == CELL_SMALL)
+    if (cell->kind == CELL_SMALL || (check_has(CHECK_QUARANTINE) && !is_to_hide))
         memset(block->begin, (int)neb_check.fill_free, block->size);
     else if (!check_has(CHECK_QUARANTINE))
         (void)neb_vm_purge(cell->base, cell->bytes);
@@ -326,9 +332,9 @@ void neb_block_check_statement(const void *p, const struct check_call *call, con
 }
 
 /* The cell is the caller's, to be given to the heap. */
-static void *cell_leave(const struct cell *cell, const struct block *block, enum record_state from)
+static void *cell_leave(const struct cell *cell, const struct block *block)
 {
-    uint8_t expected = (uint8_t)from;
+    uint8_t expected = (uint8_t)block->state;
     entry_remove(cell, block->begin);
     (void)atomic_compare_exchange_strong_explicit(cell->state, &expected, RECORD_RELEASED, memory_order_acq_rel,
                                                   memory_order_relaxed);
@@ -338,23 +344,25 @@ static void *cell_leave(const struct cell *cell, const struct block *block, enum
 static size_t quarantine_weight(const struct cell *cell)
 {
     size_t hidden = cell->bytes >> HIDDEN_WEIGHT_SHIFT;
-    if (cell->kind == CELL_SMALL || !check_has(CHECK_QUARANTINE))
+    if (!neb_block_is_hidden(cell) || !check_has(CHECK_QUARANTINE))
         return cell->bytes;
     return hidden > HIDDEN_WEIGHT_MIN ? hidden : HIDDEN_WEIGHT_MIN;
 }
 
-/* The pages of a large block go back, but where only a few large ones wait, and nothing can touch it while it waits. Its place comes
+/* The pages of a hidden block go back, but where only a few large ones wait, and nothing can touch it while it waits. Its place comes
  * before that: it could not be given to the heap if the system refused to show it again. */
-static bool quarantine_enter(void *p, const struct cell *cell)
+static bool quarantine_enter(void *p, const struct cell *cell, bool is_to_hide)
 {
     if (!is_to_wait(cell))
         return false;
-    if (cell->kind != CELL_SMALL && check_has(CHECK_QUARANTINE))
+    if (is_to_hide && check_has(CHECK_QUARANTINE))
         (void)neb_vm_purge(cell->base, cell->bytes);
     if (!neb_quarantine_reserve())
         return false;
-    if (cell->kind != CELL_SMALL)
+    if (is_to_hide) {
         (void)neb_vm_guard(cell->base, cell->bytes);
+        atomic_store_explicit(cell->state, RECORD_HIDDEN, memory_order_release); /* R2; FREED is this caller's */
+    }
     neb_quarantine_put(p, quarantine_weight(cell));
     return true;
 }
@@ -388,10 +396,12 @@ enum check_answer neb_check_release(void *p, const struct check_call *call, void
     neb_block_check_statement(p, call, &cell, front_for(call->alignment), block.front);
     if (!canaries_verify(&cell, &block, call->name)) /* the process goes on: said once is enough */
         canaries_write(block.begin, block.size, block.front, block.slack);
-    contents_spoil(&cell, &block);
-    if (quarantine_enter(p, &cell))
+    bool hides = is_to_hide(&cell);
+    block.state = RECORD_FREED;
+    contents_spoil(&cell, &block, hides);
+    if (quarantine_enter(p, &cell, hides))
         return CHECK_DONE;
-    *raw = cell_leave(&cell, &block, RECORD_FREED);
+    *raw = cell_leave(&cell, &block);
     return CHECK_GIVE;
 }
 
@@ -399,9 +409,9 @@ enum check_answer neb_check_release(void *p, const struct check_call *call, void
 
 static void freed_verify(const struct cell *cell, const struct block *block)
 {
-    if (cell->kind != CELL_SMALL || !canaries_verify(cell, block, "free"))
+    if (block->state == RECORD_HIDDEN || !canaries_verify(cell, block, "free"))
         return;
-    if (!check_has(CHECK_FILL) || neb_check.fill_free == FILL_NOTHING)
+    if (!check_has(CHECK_FILL) || neb_check.fill_free == FILL_NOTHING || !check_has(CHECK_QUARANTINE))
         return;
     size_t same = neb_fill_verify(block->begin, block->size, neb_check.fill_free);
     if (same != block->size)
@@ -433,12 +443,12 @@ static void *quarantine_leave(bool any)
     }
     struct block block = block_of(&cell);
     freed_verify(&cell, &block);
-    if (cell.kind != CELL_SMALL && !neb_vm_unguard(cell.base, cell.bytes)) {
+    if (block.state == RECORD_HIDDEN && !neb_vm_unguard(cell.base, cell.bytes)) {
         neb_quarantine_put(p, quarantine_weight(&cell)); /* the system refuses: it waits until the system does not */
         return NULL;
     }
     neb_quarantine_leave();
-    return cell_leave(&cell, &block, RECORD_FREED);
+    return cell_leave(&cell, &block);
 }
 
 void *neb_check_expired(void)

@@ -142,7 +142,7 @@ static void say_json_stack(struct report *report, const char *label, uint32_t th
 
 static void say_block(struct report *report)
 {
-    static const char *const states[] = {"never handed out", "in use", "freed, in quarantine", "freed, and given back"};
+    static const char *const states[] = {"never handed out", "in use", "freed, in quarantine", "freed, in quarantine", "freed, and given back"};
     struct block block = neb_block_of(report->cell);
     neb_text_string(&report->line, "  block at ");
     neb_text_hex(&report->line, ptr_address(block.begin));

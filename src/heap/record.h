@@ -28,6 +28,7 @@ enum record_state {
     RECORD_NONE,
     RECORD_LIVE,    /* the program's */
     RECORD_FREED,   /* in quarantine */
+    RECORD_HIDDEN,  /* in quarantine, and inaccessible */
     RECORD_RELEASED /* the heap's again */
 };
 

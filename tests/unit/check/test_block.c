@@ -2,6 +2,8 @@
 #include "check/check.h"
 #include "front/alloc.h"
 #include "heap/large.h"
+#include "heap/record.h"
+#include "policy/tuning.h"
 #include "unit/unit.h"
 #include <pthread.h>
 
@@ -187,6 +189,54 @@ START_TEST(a_write_after_free_is_noticed_when_the_quarantine_is_drained)
 }
 END_TEST
 
+/* The first of a quick succession of freed large blocks that was not hidden, and still waits. */
+static unsigned char *waiting_in_reach(void)
+{
+    enum { LARGE = 100000 };
+    for (int i = 0; i < 100 * HIDE_ALLOWANCE; i++) {
+        struct cell cell;
+        unsigned char *p = neb_malloc(LARGE);
+        memset(p, 1, LARGE);
+        neb_free(p);
+        ck_assert(neb_cell_of(p, false, &cell));
+        if (atomic_load_explicit(cell.state, memory_order_relaxed) == RECORD_FREED)
+            return p;
+        ck_assert_uint_eq(atomic_load_explicit(cell.state, memory_order_relaxed), RECORD_HIDDEN);
+    }
+    ck_abort_msg("all were hidden");
+}
+
+START_TEST(of_large_blocks_that_are_freed_by_the_thousand_some_wait_in_reach_and_are_filled)
+{
+    enable(ALL, 1 << 20);
+    unsigned char *p = waiting_in_reach();
+    ck_assert(all_bytes_are(p, 100000, 0x5A));
+    unsigned char *q = neb_malloc(100000);
+    ck_assert_ptr_ne(q, p);
+    neb_verify();
+    neb_free(q);
+    (void)neb_trim();
+}
+END_TEST
+
+START_TEST(a_write_into_a_large_block_that_waits_in_reach_is_noticed)
+{
+    enable(ALL, 1 << 20);
+    waiting_in_reach()[70000] = 1;
+    (void)neb_trim();
+}
+END_TEST
+
+START_TEST(a_second_free_of_a_large_block_that_waits_in_reach_is_noticed)
+{
+    enable(CHECK_STATE | CHECK_LARGE, 1 << 20);
+    unsigned char *p = waiting_in_reach();
+    ck_assert_uint_eq(p[70000], 1);
+    ck_assert_ptr_ne(neb_malloc(100000), p);
+    neb_free(p);
+}
+END_TEST
+
 START_TEST(a_second_free_is_noticed_at_once_without_a_quarantine_too)
 {
     enable(CHECK_STATE, 0);
@@ -236,6 +286,9 @@ END_TEST
 
 UNIT_MAIN("block", HOLDS(a_block_has_exactly_the_bytes_that_were_asked_for),
           HOLDS(contents_are_kept_when_a_block_moves_and_calloc_is_zero), HOLDS(freed_blocks_wait_and_then_serve_again),
+          HOLDS(of_large_blocks_that_are_freed_by_the_thousand_some_wait_in_reach_and_are_filled),
+          ABORTS(a_write_into_a_large_block_that_waits_in_reach_is_noticed),
+          ABORTS(a_second_free_of_a_large_block_that_waits_in_reach_is_noticed),
           HOLDS(a_block_that_is_resized_by_little_moves_the_first_time_and_then_seldom),
           HOLDS(without_canaries_large_blocks_grow_where_they_are), ABORTS(a_byte_behind_a_block_that_grew_in_place_is_noticed),
           ABORTS(a_byte_behind_a_block_that_shrank_in_place_is_noticed), ABORTS(a_byte_behind_a_block_is_noticed_when_it_grows_over_it),

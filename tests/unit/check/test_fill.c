@@ -43,7 +43,7 @@ END_TEST
 
 START_TEST(one_byte_that_differs_from_the_fill_is_found_wherever_it_is)
 {
-    unsigned char bytes[67];
+    unsigned char bytes[400];
     for (size_t from = 0; from < 9; from++)
         for (size_t at = from; at < sizeof bytes; at++) {
             memset(bytes, 0x5A, sizeof bytes);
