@@ -190,20 +190,27 @@ static NEB_COLD void *out_of_memory(void)
     return NULL;
 }
 
+static NEB_NOINLINE void *long_malloc(size_t size)
+{
+    void *block = size <= PTRDIFF_MAX ? checked_alloc(size, 16, FAMILY_MALLOC, false) : NULL;
+    return NEB_LIKELY(block != NULL) ? block : out_of_memory();
+}
+
 static NEB_NOINLINE void *checked_malloc(size_t size)
 {
     void *block = neb_hardened_alloc(size);
-    if (block == NULL && size <= PTRDIFF_MAX)
-        block = checked_alloc(size, 16, FAMILY_MALLOC, false);
+    return NEB_LIKELY(block != NULL) ? block : long_malloc(size);
+}
+
+static NEB_NOINLINE void *plain_malloc(size_t size)
+{
+    void *block = neb_allocate_as(size, 16, FAMILY_MALLOC);
     return NEB_LIKELY(block != NULL) ? block : out_of_memory();
 }
 
 NEB_NOINLINE void *neb_malloc_slow(size_t size)
 {
-    if (check_is_on())
-        return checked_malloc(size);
-    void *block = neb_allocate_as(size, 16, FAMILY_MALLOC);
-    return NEB_LIKELY(block != NULL) ? block : out_of_memory();
+    return check_is_on() ? checked_malloc(size) : plain_malloc(size);
 }
 
 NEB_NOINLINE void *neb_malloc_medium(size_t size)
@@ -438,7 +445,7 @@ static void free_as(void *p, const struct check_call *call)
     errno = saved;
 }
 
-static void free_from(void *p, const char *call)
+static NEB_NOINLINE void free_from(void *p, const char *call)
 {
     free_as(p, &(struct check_call){.name = call});
 }

@@ -8,10 +8,12 @@
 _Atomic uintptr_t neb_window_last;
 _Atomic size_t neb_window_count;
 _Atomic(_Atomic uint32_t *) neb_window_entry;
+_Atomic(window_states *) neb_window_states;
 _Atomic(struct entry_leaf *) neb_entry_root[LEAF_COUNT];
 _Atomic(struct chunk_leaf *) neb_chunk_root[LEAF_COUNT];
 
 static void *window_memory; /* neb_window_entry as memory */
+static void *states_memory; /* neb_window_states as memory; NULL: not kept */
 
 /* The top is above the first mapping, since later ones may still land in gaps beside it. */
 static bool window_start(const void *base, size_t bytes)
@@ -25,6 +27,11 @@ static bool window_start(const void *base, size_t bytes)
     return true;
 }
 
+static bool part_commit(void *memory, size_t entry_bytes, size_t from, size_t to)
+{
+    return neb_vm_commit(ptr_add(memory, from * entry_bytes), (to - from) * entry_bytes);
+}
+
 /* Commits the window up to and with an index. */
 static bool window_grow(size_t index)
 {
@@ -32,7 +39,8 @@ static bool window_grow(size_t index)
     if (index < count)
         return true;
     size_t goal = size_align_up(index + 1, WINDOW_STEP_GRANULES);
-    if (!neb_vm_commit(ptr_add(window_memory, count * sizeof(uint32_t)), (goal - count) * sizeof(uint32_t)))
+    if (!part_commit(window_memory, sizeof(uint32_t), count, goal) ||
+        (states_memory != NULL && !part_commit(states_memory, sizeof(window_states), count, goal)))
         return false;
     atomic_store_explicit(&neb_window_count, goal, memory_order_release); /* P4 */
     return true;
@@ -87,6 +95,25 @@ bool neb_page_map_cover(const void *base, size_t bytes)
     bool covered = cover_locked(base, bytes);
     neb_lock_give(&neb_locks[LOCK_PAGE_MAP]);
     return covered;
+}
+
+static bool states_keep_locked(void)
+{
+    size_t count = atomic_load_explicit(&neb_window_count, memory_order_relaxed); /* under the lock */
+    void *memory = neb_vm_reserve(WINDOW_GRANULES * sizeof(window_states));
+    if (memory == NULL || (count != 0 && !part_commit(memory, sizeof(window_states), 0, count)))
+        return false;
+    states_memory = memory;
+    atomic_store_explicit(&neb_window_states, memory, memory_order_relaxed); /* there are no threads yet */
+    return true;
+}
+
+bool neb_page_map_keep_states(void)
+{
+    neb_lock_take(&neb_locks[LOCK_PAGE_MAP]);
+    bool kept = states_memory != NULL || states_keep_locked();
+    neb_lock_give(&neb_locks[LOCK_PAGE_MAP]);
+    return kept;
 }
 
 void neb_page_map_fill(void *base, size_t granules, uint32_t value)

@@ -13,7 +13,7 @@
  *         0 | LARGE_HEAD, ...        other kinds; no bin has such a small offset
  *
  * The window reserves 4 MiB of address space and commits 64 KiB of it for each GiB that is in use. Nothing else
- * is reserved: whoever limits address space gets what the allocator uses.
+ * is reserved, but twice as much where states are kept: whoever limits address space gets what the allocator uses.
  *
  * Invariant  only heap h changes an entry that names h (ownership protocol, src/README.md)
  * Failure    neb_page_map_cover answers false when the system has no memory; nothing changed
@@ -49,9 +49,14 @@ struct chunk_leaf {
     _Atomic(struct chunk *) chunk[LEAF_CHUNKS];
 };
 
+/* Where only blocks' states are remembered (record.h): for each granule of the window the states of its slab, if it is one granule; else NULL.
+ * Ownership  of each: the owner of the slab */
+typedef _Atomic(_Atomic uint8_t *) window_states;
+
 extern _Atomic uintptr_t neb_window_last; /* the highest address that the window covers; written once */
 extern _Atomic size_t neb_window_count;   /* entries that may be read; grows */
 extern _Atomic(_Atomic uint32_t *) neb_window_entry; /* written once */
+extern _Atomic(window_states *) neb_window_states;   /* written once, before there are threads; NULL: not kept */
 extern _Atomic(struct entry_leaf *) neb_entry_root[LEAF_COUNT];
 extern _Atomic(struct chunk_leaf *) neb_chunk_root[LEAF_COUNT];
 
@@ -70,10 +75,16 @@ NEB_INLINE struct window window_copy(void)
                            atomic_load_explicit(&neb_window_entry, memory_order_relaxed)};
 }
 
+/* Of p's granule. Outside it is no less than the count. */
+NEB_INLINE size_t window_index_in(const struct window *window, const void *p)
+{
+    return (window->last - ptr_address(p)) >> GRANULE_SHIFT;
+}
+
 /* The entry of p; ENTRY_NONE when p is outside. */
 NEB_INLINE uint32_t window_load(const struct window *window, const void *p)
 {
-    size_t index = (window->last - ptr_address(p)) >> GRANULE_SHIFT;
+    size_t index = window_index_in(window, p);
     if (NEB_UNLIKELY(index >= window->count))
         return ENTRY_NONE;
     return atomic_load_explicit(&window->entry[index], memory_order_acquire); /* P1 */
@@ -131,6 +142,8 @@ NEB_INLINE bool entry_is_pooled(uint32_t entry)
 
 /* Makes every entry of the range readable and writable. Takes LOCK_PAGE_MAP. */
 bool neb_page_map_cover(const void *base, size_t bytes);
+/* Once, before there are threads: neb_window_states from now on. False: no memory. */
+bool neb_page_map_keep_states(void);
 /* Publishes one value for every granule from base on; the range is covered. */
 void neb_page_map_fill(void *base, size_t granules, uint32_t value);
 /* Publishes a chunk's descriptor; false when the system has no memory. Takes LOCK_PAGE_MAP. */

@@ -10,13 +10,22 @@
 #include <string.h>
 
 struct cell_record neb_record_of_none;
-static enum records kept; /* written before there are threads */
+bool neb_states_are_in_window;
+static enum records kept; /* both written before there are threads */
 
 static unsigned order_of(const struct slab *slab)
 {
     size_t bytes = kept == RECORDS_WHOLE ? sizeof(struct cell_record) : 1;
     unsigned order = bits_log2_ceil(neb_size_class[slab->class_index].capacity * bytes);
     return order < 8 ? 8 : order;
+}
+
+/* In the window, of a slab that is one granule. */
+static void states_set(const struct slab *slab, _Atomic uint8_t *states)
+{
+    size_t index = window_index(slab->base);
+    if (neb_states_are_in_window && slab->granules == 1 && index < atomic_load_explicit(&neb_window_count, memory_order_acquire)) /* P4 */
+        atomic_store_explicit(atomic_load_explicit(&neb_window_states, memory_order_relaxed) + index, states, memory_order_relaxed); /* the owner's alone */
 }
 
 bool neb_records_make(struct slab *slab)
@@ -30,13 +39,16 @@ bool neb_records_make(struct slab *slab)
         return false;
     memset(records, 0, (size_t)1 << order);
     slab->records = records;
+    states_set(slab, records);
     return true;
 }
 
 void neb_records_drop(struct slab *slab)
 {
-    if (slab->records != NULL)
-        neb_meta_array_give(slab->records, order_of(slab));
+    if (slab->records == NULL)
+        return;
+    states_set(slab, NULL);
+    neb_meta_array_give(slab->records, order_of(slab));
     slab->records = NULL;
 }
 
@@ -75,6 +87,7 @@ static void slab_enable(void *argument, struct chunk *chunk, unsigned first, uin
 void neb_records_enable(enum records wanted)
 {
     kept = wanted;
+    neb_states_are_in_window = wanted == RECORDS_STATES && neb_page_map_keep_states();
     runs_walk(slab_enable, NULL);
 }
 

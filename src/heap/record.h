@@ -64,6 +64,8 @@ enum records { RECORDS_OFF, RECORDS_STATES, RECORDS_WHOLE };
 /* Once, before there are threads: from now on every slab has records, or states; those that exist already too. */
 void neb_records_enable(enum records wanted);
 bool neb_records_are_enabled(void);
+/* Whether the page map's window leads to states. */
+extern bool neb_states_are_in_window;
 /* For the makers of slabs. False: no memory. */
 bool neb_records_make(struct slab *slab);
 void neb_records_drop(struct slab *slab);

@@ -14,7 +14,9 @@
 /* A pool's hot part, laid out in heap.h: the tables hold byte offsets of bins, so that no fast path multiplies. */
 enum {
     BIN_BYTES = 16,
-    BIN_FIRST_OFFSET = 560
+    BIN_FIRST_OFFSET = 560,
+    CLASS_BIG_FIRST = 56, /* the first one of big blocks */
+    BIG_FIRST_OFFSET = BIN_FIRST_OFFSET + BIN_BYTES * CLASS_BIG_FIRST
 };
 _Static_assert(BIN_FIRST_OFFSET + CLASS_COUNT * BIN_BYTES < 4096, "a bin's offset is 12 bits of a page-map entry");
 

@@ -115,6 +115,51 @@ START_TEST(a_second_free_is_noticed_after_the_block_could_serve_again)
 }
 END_TEST
 
+/* Makes slabs of a class and gives their granules back. */
+static void granules_used_for(size_t size)
+{
+    enum { COUNT = 20000 };
+    static void *p[COUNT];
+    for (unsigned i = 0; i < COUNT; i++)
+        p[i] = neb_malloc(size);
+    for (unsigned i = 0; i < COUNT; i++)
+        neb_free(p[i]);
+    (void)neb_trim();
+}
+
+START_TEST(a_second_free_is_noticed_where_another_class_was_before)
+{
+    enable(0);
+    for (size_t size = 16; size < 1000; size += 80)
+        granules_used_for(size);
+    for (size_t size = 20000; size > 20; size /= 2)
+        neb_free(neb_malloc(size));
+    void *p = neb_malloc(300);
+    neb_free(p);
+    for (int i = 0; i < 1000; i++)
+        neb_free(neb_malloc(40));
+    neb_free(p);
+}
+END_TEST
+
+/* Whose heap has an older copy of the page map's window. */
+START_TEST(blocks_of_a_part_of_the_window_that_came_later_are_served_and_freed)
+{
+    enum { COUNT = 4000 };
+    static void *p[COUNT];
+    enable(0);
+    neb_free(neb_malloc(40));
+    neb_tls.aside->window.count = 0;
+    for (unsigned i = 0; i < COUNT; i++)
+        p[i] = neb_malloc(40);
+    neb_tls.aside->window.count = 0;
+    for (unsigned i = 0; i < COUNT; i++)
+        neb_free(p[i]);
+    ck_assert_uint_ne(neb_tls.aside->window.count, 0);
+    neb_free(p[COUNT / 2]);
+}
+END_TEST
+
 static void *free_it(void *p)
 {
     neb_free(p);
@@ -157,4 +202,6 @@ UNIT_MAIN("hardened", HOLDS(a_freed_block_serves_again_only_after_others_were_fr
           HOLDS(freed_blocks_are_cleared_where_that_is_wanted),
           HOLDS(what_waits_goes_back_when_the_heap_is_trimmed),
           ABORTS(a_second_free_is_noticed_after_the_block_could_serve_again), ABORTS(a_second_free_by_another_thread_is_noticed),
+          ABORTS(a_second_free_is_noticed_where_another_class_was_before),
+          ABORTS(blocks_of_a_part_of_the_window_that_came_later_are_served_and_freed),
           ABORTS(a_free_inside_a_block_is_noticed), {a_large_block_is_out_of_reach_when_it_was_freed, SIGSEGV})
