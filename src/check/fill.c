@@ -1,6 +1,7 @@
 /* fill.c - see fill.h. */
 #include "check/fill.h"
 
+#include "base/attr.h"
 #include "base/ptr.h"
 #include "os/inspect.h"
 #include <stdint.h>
@@ -24,6 +25,18 @@ void neb_canary_init(bool random)
     memcpy(key + PERIOD, key, PERIOD);
 }
 
+/* Whether the bytes are alike, of which there are less than PERIOD: in pieces of 8, 4, 2 and 1, which need no loop. */
+static bool rest_is_equal(const unsigned char *a, const unsigned char *b, size_t bytes)
+{
+    if ((bytes & 8) != 0 && memcmp(a, b, 8) != 0)
+        return false;
+    if ((bytes & 4) != 0 && memcmp(a + (bytes & 8), b + (bytes & 8), 4) != 0)
+        return false;
+    if ((bytes & 2) != 0 && memcmp(a + (bytes & 12), b + (bytes & 12), 2) != 0)
+        return false;
+    return (bytes & 1) == 0 || a[bytes - 1] == b[bytes - 1];
+}
+
 static const unsigned char *canary_for(const unsigned char *p)
 {
     return key + ptr_address(p) % PERIOD;
@@ -45,6 +58,8 @@ size_t neb_canary_verify(const unsigned char *begin, size_t bytes)
     size_t i = 0;
     while (i + PERIOD <= bytes && memcmp(begin + i, canary, PERIOD) == 0)
         i += PERIOD;
+    if (NEB_LIKELY(bytes - i < PERIOD && rest_is_equal(begin + i, canary, bytes - i)))
+        return bytes;
     while (i < bytes && begin[i] == canary[i % PERIOD])
         i++;
     return i;

@@ -279,6 +279,12 @@ void neb_pool_give(struct heap *heap, void *p, const char *call)
 
 /* ---- refill -------------------------------------------------------------------------------------------------------- */
 
+/* Where each free is to find the bitmap as it is no block may be out of it but those in use, unless records say what they are. */
+static size_t exact_count(void)
+{
+    return neb_records_are_enabled() ? CHECKED_REFILL : 1;
+}
+
 static size_t fresh_count(unsigned class_index)
 {
     size_t count = (neb_heap_is_hardened() ? HARDEN_FRESH_BYTES : FRESH_BYTES) / neb_size_class[class_index].size;
@@ -370,7 +376,7 @@ bool neb_pool_refill(struct heap *heap, unsigned class_index)
     pool->streak = (int8_t)(pool->streak < 0 ? 1 : pool->streak < STREAK_MAX ? pool->streak + 1 : pool->streak);
     pool->is_active = 1;
     struct bin *bin = &heap->bin[class_index];
-    size_t want = POLICY_FREE_EXACT ? 1 : (size_t)(bin->limit - pool->magazine + 1) / 2;
+    size_t want = POLICY_FREE_EXACT ? exact_count() : (size_t)(bin->limit - pool->magazine + 1) / 2;
     size_t count = take_blocks(heap, class_index, pool->magazine + 1, want);
     bin->top = pool->magazine + count;
     counter_add(&pool->counts.refills, 1);

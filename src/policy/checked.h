@@ -1,4 +1,4 @@
-/* checked.h - for people who debug: no magazines, so each free is checked exactly, and memory is filled. */
+/* checked.h - for people who debug: no magazines that frees go to, so each is checked exactly, and memory is filled. */
 enum {
     POLICY_FREE_EXACT = 1,
     POLICY_FILL = 1,

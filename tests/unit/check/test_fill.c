@@ -29,6 +29,19 @@ START_TEST(every_changed_byte_is_found_from_both_sides)
 }
 END_TEST
 
+START_TEST(a_changed_byte_is_found_whatever_the_number_of_bytes_and_the_address)
+{
+    unsigned char bytes[80];
+    for (size_t from = 0; from < 17; from++)
+        for (size_t count = 1; count < 40; count++)
+            for (size_t at = 0; at < count; at++) {
+                neb_canary_write(bytes + from, count);
+                bytes[from + at] ^= 0x10;
+                ck_assert_uint_eq(neb_canary_verify(bytes + from, count), at);
+            }
+}
+END_TEST
+
 START_TEST(no_canary_contains_zero_whether_random_or_not)
 {
     unsigned char bytes[64];
@@ -55,5 +68,6 @@ START_TEST(one_byte_that_differs_from_the_fill_is_found_wherever_it_is)
 END_TEST
 
 UNIT_MAIN("fill", HOLDS(a_canary_that_nobody_touched_is_whole), HOLDS(every_changed_byte_is_found_from_both_sides),
+          HOLDS(a_changed_byte_is_found_whatever_the_number_of_bytes_and_the_address),
           HOLDS(no_canary_contains_zero_whether_random_or_not),
           HOLDS(one_byte_that_differs_from_the_fill_is_found_wherever_it_is))
