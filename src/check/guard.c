@@ -34,6 +34,7 @@ struct slot {
     _Atomic size_t slack;
     uint32_t next;       /* among freed ones: the next younger; 0: none */
     uint8_t alignment_log2;
+    bool may_grow; /* where it is */
 };
 
 struct slots {
@@ -44,6 +45,7 @@ struct slots {
 bool neb_guard_is_wanted;
 static struct guard_options options;
 static unsigned char *area; /* NULL: nothing is guarded */
+static bool has_fences; /* the area is accessible but for fences, which inaccessible pages are */
 static unsigned class_count, class_shift, page_shift;
 static size_t live_max;
 static struct slots classes[CLASSES]; /* LOCK_GUARD */
@@ -84,6 +86,14 @@ static bool area_reserve(unsigned count, unsigned shift)
     return area != NULL;
 }
 
+/* A small area is fenced as a whole, where the kernel can: blocks come and go without mappings of their own. */
+static bool area_fence(void)
+{
+    size_t bytes = (size_t)class_count << class_shift;
+    has_fences = neb_vm_unguard(area, bytes) && neb_fence_lay(area, bytes);
+    return has_fences || neb_vm_guard(area, bytes);
+}
+
 bool neb_guard_init(const struct guard_options *wanted)
 {
     options = *wanted;
@@ -94,7 +104,7 @@ bool neb_guard_init(const struct guard_options *wanted)
     random_state |= 1;
     if (options.is_sample) {
         neb_canary_init(true);
-        return area_reserve(1, bits_log2_floor(GUARD_SAMPLE_SLOTS) + slot_shift(0));
+        return area_reserve(1, bits_log2_floor(GUARD_SAMPLE_SLOTS) + slot_shift(0)) && area_fence();
     }
     for (unsigned shift = CLASS_SHIFT; shift >= CLASS_SHIFT_MIN && !neb_guard_is_wanted; shift -= 2) {
         unsigned fit = shift - page_shift - 1; /* at least two slots in each class */
@@ -281,17 +291,24 @@ static void *slot_serve(struct slot *slot, enum family family, uint32_t stack, e
     return block.begin;
 }
 
-static void *alloc_in(unsigned class, size_t size, size_t alignment, enum family family, uint32_t stack, enum content content)
+static bool slot_open(const struct slot *slot)
+{
+    return slot->bytes == 0 || (has_fences ? neb_fence_lift(slot->base, slot->bytes) : neb_vm_unguard(slot->base, slot->bytes));
+}
+
+static void *alloc_in(unsigned class, size_t size, size_t alignment, enum family family, uint32_t stack, enum content content, bool may_grow)
 {
     enum guard_side side;
     uint32_t number = number_take(class, &side);
+    side = may_grow ? GUARD_AT_START : side;
     if (number == 0)
         return NULL;
     struct slot *slot = atomic_load_explicit(&classes[class].slot, memory_order_acquire) + number; /* G1 */
     unsigned char *begin = slot_begin(class, number);
     atomic_store_explicit(&slot->record.state, RECORD_NONE, memory_order_relaxed); /* nobody else has it */
+    slot->may_grow = may_grow;
     slot_describe(slot, block_place(begin, (size_t)1 << slot_shift(class), size, alignment, side), size, alignment);
-    if (slot->bytes == 0 || neb_vm_unguard(slot->base, slot->bytes))
+    if (slot_open(slot))
         return slot_serve(slot, family, stack, content);
     number_give(class, number); /* too many mappings, or no memory */
     return NULL;
@@ -305,7 +322,49 @@ void *neb_guard_alloc(size_t size, size_t alignment, enum family family, enum co
     if (class == CLASSES || !neb_filter_takes_size(size))
         return NULL;
     uint32_t stack = neb_stack_number(options.stack_depth);
-    return neb_filter_takes_stack(stack) ? alloc_in(class, size, alignment, family, stack, content) : NULL;
+    return neb_filter_takes_stack(stack) ? alloc_in(class, size, alignment, family, stack, content, false) : NULL;
+}
+
+void *neb_guard_alloc_growing(size_t size, enum family family)
+{
+    unsigned class = area == NULL ? CLASSES : class_for(size + size / 4, ALIGNMENT_MIN);
+    if (class == CLASSES || !neb_filter_takes_size(size))
+        return NULL;
+    uint32_t stack = neb_stack_number(options.stack_depth);
+    return neb_filter_takes_stack(stack) ? alloc_in(class, size, ALIGNMENT_MIN, family, stack, CONTENT_FILL, true) : NULL;
+}
+
+/* More pages of the slot, behind those that are open. */
+static bool slot_extend(struct slot *slot, size_t bytes)
+{
+    size_t more = bytes - slot->bytes;
+    unsigned char *end = slot->base + slot->bytes;
+    return more == 0 || (has_fences ? neb_fence_lift(end, more) : neb_vm_unguard(end, more));
+}
+
+bool neb_guard_grow(void *p, size_t size)
+{
+    struct spot spot = spot_of(ptr_address(p));
+    struct slot *slot = spot.slot;
+    if (slot == NULL || !slot->may_grow)
+        return false;
+    struct cell cell = cell_of(slot);
+    struct block block = neb_block_of(&cell);
+    size_t room = ((size_t)1 << slot_shift(spot.class)) - page_bytes() - slot->front;
+    if (size < block.size || size > room || !neb_filter_takes_size(size) || !slot_extend(slot, size_align_up(slot->front + size, page_bytes())))
+        return false;
+    canaries_verify(&cell, &block, "realloc");
+    slot->bytes = size_align_up(slot->front + size, page_bytes());
+    atomic_store_explicit(&slot->slack, slot->bytes - slot->front - size, memory_order_relaxed); /* whoever grows it has it */
+    atomic_store_explicit(&slot->record.alloc_thread, neb_thread_number(), memory_order_relaxed);
+    atomic_store_explicit(&slot->record.alloc_stack, neb_stack_number(options.stack_depth), memory_order_relaxed);
+    cell = cell_of(slot);
+    struct block grown = neb_block_of(&cell);
+    size_t more = size - block.size;
+    canaries_write(&grown);
+    if (check_has(CHECK_FILL) && neb_check.fill_alloc != FILL_NOTHING)
+        memset(grown.begin + block.size, (int)neb_check.fill_alloc, more < FILL_BYTES_MAX ? more : FILL_BYTES_MAX);
+    return true;
 }
 
 /* ---- free --------------------------------------------------------------------------------------------------------------- */
@@ -313,10 +372,11 @@ void *neb_guard_alloc(size_t size, size_t alignment, enum family family, enum co
 /* Where the system refuses another mapping, the pages stay, protected if that is possible. */
 static void slot_close(const struct slot *slot)
 {
-    if (slot->bytes == 0 || neb_fence_close(slot->base, slot->bytes))
+    if (slot->bytes == 0 || (has_fences ? neb_fence_lay(slot->base, slot->bytes) : neb_fence_close(slot->base, slot->bytes)))
         return;
     (void)neb_vm_purge(slot->base, slot->bytes);
-    (void)neb_vm_guard(slot->base, slot->bytes);
+    if (!has_fences)
+        (void)neb_vm_guard(slot->base, slot->bytes);
 }
 
 /* Of several frees of one block exactly one goes on. */

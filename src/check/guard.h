@@ -9,6 +9,9 @@
  * many younger ones wait, in the order in which they were freed. What no slot can serve is an ordinary block: when a quarter of the
  * mappings that the kernel allows is in use, or the address space is limited.
  *
+ * Where a few among many are guarded, the area is one mapping, whose inaccessible pages are fences (os/fence.h), if the kernel has them:
+ * then blocks come and go without mappings of their own.
+ *
  * Bytes of a data page that are not the block's are canaries, verified when the block is freed and at the end.
  *
  * Invariant  an address of the area is in no entry of the page map; a slot's record tells what the heap's records tell, and
@@ -41,6 +44,11 @@ bool neb_guard_init(const struct guard_options *options);
 
 /* NULL: no slot for it. alignment: a power of two; up to 16 it is the option's business. */
 void *neb_guard_alloc(size_t size, size_t alignment, enum family family, enum content content);
+/* One that grows, and is likely to grow on: it begins at its slot's first page, with room for as much again at most. What is behind it on its
+ * last page are canaries. */
+void *neb_guard_alloc_growing(size_t size, enum family family);
+/* Such a block grows where it is, up to its slot's end. False: it has to move. p is in use. */
+bool neb_guard_grow(void *p, size_t size);
 /* False: p is not in the area, or nothing was ever there. Else the block is freed, or what is wrong is reported. */
 bool neb_guard_free(void *p, const struct check_call *call);
 bool neb_guard_knows(const void *p);

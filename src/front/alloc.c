@@ -533,10 +533,32 @@ static void *checked_target(size_t old_size, size_t size)
     return block;
 }
 
+/* A guarded block of many bytes that grows by little: it moves this time, and then stays where it is. Little ones always move, so that
+ * they end at an inaccessible page, and that whoever kept the old address is found out. NULL: none of that. */
+static void *growing_target(uint32_t entry, size_t old_size, size_t size)
+{
+    if (!POLICY_GUARD || !neb_guard_is_wanted || entry != ENTRY_NONE || size < GUARD_GROWING_MIN || roomy(old_size, size) == size)
+        return NULL;
+    int saved = errno;
+    void *block = neb_guard_alloc_growing(size, FAMILY_MALLOC);
+    errno = saved;
+    return block;
+}
+
+static bool guarded_grow(void *p, uint32_t entry, size_t size)
+{
+    int saved = errno;
+    bool grown = POLICY_GUARD && neb_guard_is_wanted && entry == ENTRY_NONE && neb_guard_grow(p, size);
+    errno = saved;
+    return grown;
+}
+
 /* Without canaries the block has all of its cell, and stays where it would without checks. */
 static void *checked_resize(void *p, uint32_t entry, size_t old_size, size_t size)
 {
     size_t room = neb_check_room(size, 16);
+    if (guarded_grow(p, entry, size))
+        return p;
     if (check_has(CHECK_CANARY))
         return neb_check_resize(p, size) ? p : NULL;
     if (entry == ENTRY_NONE || room <= old_size)
@@ -553,8 +575,11 @@ static void *checked_realloc(void *p, size_t size, uint32_t entry)
     if (!known_size(p, "realloc", &old_size))
         return NULL; /* reported; the program goes on without it */
     void *block = checked_resize(p, entry, old_size, size);
-    if (block != NULL || (block = checked_target(old_size, size)) == NULL)
+    if (block != NULL)
         return block;
+    block = growing_target(entry, old_size, size);
+    if (block == NULL && (block = checked_target(old_size, size)) == NULL)
+        return NULL;
     memcpy(block, p, old_size < size ? old_size : size);
     if (!neb_hardened_free(p))
         free_from(p, "realloc");

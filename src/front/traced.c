@@ -47,6 +47,8 @@ static NEB_NOINLINE void *malloc_picked(size_t size)
 
 NEB_NOINLINE void *neb_traced_malloc(size_t size)
 {
+    if (trace_only_guards())
+        return NEB_UNLIKELY(pick_is_over()) ? malloc_picked(size) : neb_malloc(size);
     if (!trace_has_guards())
         return malloc_recorded(size);
     return pick_is_over() ? malloc_picked(size) : malloc_unguarded(size);
@@ -139,6 +141,8 @@ static void *resize(void *p, const struct record_call *call)
 
 NEB_NOINLINE void *neb_traced_realloc(void *p, size_t size)
 {
+    if (p != NULL && trace_only_guards())
+        return neb_realloc(p, size);
     struct record_call call = {size, 16, PLACE_OF_CALLER()};
     return resize(p, &call);
 }

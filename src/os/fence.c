@@ -6,6 +6,11 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* Linux 6.13; older kernels answer EINVAL */
+#define MADV_GUARD_REMOVE 103
+#endif
+
 enum { MAPPINGS_USUAL = 65530 };
 
 size_t neb_fence_mappings_max(void)
@@ -29,4 +34,14 @@ size_t neb_fence_space_max(void)
 bool neb_fence_close(void *base, size_t bytes)
 {
     return mmap(base, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
+bool neb_fence_lay(void *base, size_t bytes)
+{
+    return madvise(base, bytes, MADV_GUARD_INSTALL) == 0;
+}
+
+bool neb_fence_lift(void *base, size_t bytes)
+{
+    return madvise(base, bytes, MADV_GUARD_REMOVE) == 0;
 }

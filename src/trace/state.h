@@ -85,6 +85,12 @@ NEB_INLINE bool trace_has_guards(void)
     return (trace_watch() & 1) != 0;
 }
 
+/* And nothing is recorded. */
+NEB_INLINE bool trace_only_guards(void)
+{
+    return NEB_LIKELY(atomic_load_explicit(&neb_trace_page.state.watch, memory_order_relaxed) == 1); /* as above */
+}
+
 /* What allocations ask: a mode is on, or some of them are to be guarded. */
 NEB_INLINE bool trace_is_watching(void)
 {

@@ -178,6 +178,69 @@ START_TEST(a_sample_has_few_slots_and_the_oldest_freed_one_serves_again)
 }
 END_TEST
 
+START_TEST(a_samples_blocks_cost_no_mappings_where_the_kernel_has_fences)
+{
+    size_t page = neb_vm_page_size();
+    void *probe = neb_vm_map(page);
+    if (!neb_fence_lay(probe, page))
+        return;
+    ck_assert(!is_readable(probe) && neb_fence_lift(probe, page) && is_readable(probe));
+    ck_assert(neb_guard_init(&(struct guard_options){.side = GUARD_AT_END, .alignment = 1, .is_sample = true}));
+    (void)block(1, 16);
+    size_t before = mappings();
+    for (int i = 0; i < 500; i++) {
+        unsigned char *p = memset(block(100, 16), 1, 100), *q = block(page, 16);
+        ck_assert(all_bytes_are(q, page, 0));
+        ck_assert(!is_readable(p + 100) && !is_readable(q + page) && !is_readable(q - 1));
+        ck_assert(neb_guard_free(p, &free_call) && !is_readable(p));
+    }
+    ck_assert_uint_le(mappings(), before + 4);
+}
+END_TEST
+
+static unsigned char *growing(size_t size)
+{
+    begin(GUARD_AT_END, 1);
+    return memset(neb_guard_alloc_growing(size, FAMILY_MALLOC), 1, size);
+}
+
+START_TEST(a_growing_block_grows_where_it_is_until_its_slot_is_full)
+{
+    size_t page = neb_vm_page_size(), size = 100000, known;
+    unsigned char *p = growing(size), *other = block(1000, 16);
+    unsigned steps = 0;
+    ck_assert(!neb_guard_grow(other, 1001));
+    ck_assert(!neb_guard_grow(p, size - 1));
+    for (; neb_guard_grow(p, size + 1000); size += 1000, steps++) {
+        ck_assert(all_bytes_are(p, size, 1));
+        memset(p + size, 1, 1000);
+        ck_assert(neb_guard_size(p, "test", &known));
+        ck_assert_uint_eq(known, size + 1000);
+        ck_assert(!is_readable(p + size + 1000 + page) && !is_readable(p - 1));
+    }
+    ck_assert_uint_ge(steps, 25);
+    ck_assert(neb_guard_free(p, &free_call));
+    ck_assert(!is_readable(p) && !is_readable(p + size));
+}
+END_TEST
+
+START_TEST(a_byte_behind_a_block_that_grew_ends_the_process)
+{
+    unsigned char *p = growing(100000);
+    ck_assert(neb_guard_grow(p, 120001));
+    p[120001] = 1;
+    (void)neb_guard_free(p, &free_call);
+}
+END_TEST
+
+START_TEST(so_does_one_that_it_grows_over)
+{
+    unsigned char *p = growing(100001);
+    p[100001] = 1;
+    (void)neb_guard_grow(p, 120001);
+}
+END_TEST
+
 START_TEST(the_page_between_two_blocks_belongs_to_the_nearer_one)
 {
     struct cell cell;
@@ -288,7 +351,9 @@ UNIT_MAIN("guard", HOLDS(a_block_ends_at_a_page_that_nobody_can_read), HOLDS(or_
           HOLDS(a_block_without_bytes_is_one_that_cannot_be_touched), HOLDS(a_freed_block_cannot_be_touched_and_waits_behind_many),
           HOLDS(freed_blocks_cost_no_mappings), HOLDS(no_more_than_a_quarter_of_the_mappings_is_used),
           HOLDS(a_sample_has_few_slots_and_the_oldest_freed_one_serves_again),
-          HOLDS(the_page_between_two_blocks_belongs_to_the_nearer_one), HOLDS(limited_address_space_is_left_to_the_program),
+          HOLDS(a_samples_blocks_cost_no_mappings_where_the_kernel_has_fences),
+          HOLDS(a_growing_block_grows_where_it_is_until_its_slot_is_full), ABORTS(a_byte_behind_a_block_that_grew_ends_the_process),
+          ABORTS(so_does_one_that_it_grows_over), HOLDS(the_page_between_two_blocks_belongs_to_the_nearer_one), HOLDS(limited_address_space_is_left_to_the_program),
           HOLDS(a_child_of_fork_has_its_parents_blocks), ABORTS(a_second_free_ends_the_process),
           ABORTS(so_does_a_byte_that_was_written_beside_a_block), ABORTS(at_the_end_of_the_process_too),
           HOLDS(threads_never_share_a_slot))
