@@ -25,7 +25,7 @@ struct tables {
 };
 
 static _Atomic(struct tables *) tables;
-static _Atomic(uintptr_t *) segments[SEGMENTS];
+NEB_SPARSE static _Atomic(uintptr_t *) segments[SEGMENTS];
 static uint32_t words_used = 1; /* of all segments; number 0 is no stack */
 
 static struct entry *entry_at(uint32_t number)

@@ -14,7 +14,7 @@ struct rule {
     const char *kind, *pattern; /* strings in the file's text, which stays */
 };
 
-static struct rule rules[RULES_MAX];
+NEB_SPARSE static struct rule rules[RULES_MAX];
 static int rule_count;
 
 /* One line, which ends with NUL already. */

@@ -1,6 +1,7 @@
 /* config.c - see config.h. Runs before main, so it uses neither stdio nor the heap. */
 #include "front/config.h"
 
+#include "base/attr.h"
 #include "base/fmt.h"
 #include "os/env.h"
 #include <stdbool.h>
@@ -12,11 +13,13 @@ const struct option neb_options[OPTION_COUNT] = {
 #undef X
 };
 
-struct text_option neb_text_options[TEXT_OPTION_COUNT] = {
-#define X(name, help) {#name, help, ""},
+const struct text_option neb_text_options[TEXT_OPTION_COUNT] = {
+#define X(name, help) {#name, help},
     NEB_TEXT_OPTIONS(X)
 #undef X
 };
+
+NEB_SPARSE static char text_values[TEXT_OPTION_COUNT][TEXT_OPTION_BYTES]; /* "": not given */
 
 struct word {
     const char *start;
@@ -70,7 +73,7 @@ static bool name_parse(const struct option *option, struct word word, uint64_t *
     return false;
 }
 
-static struct text_option *text_option_find(struct word name)
+static const struct text_option *text_option_find(struct word name)
 {
     for (unsigned i = 0; i < TEXT_OPTION_COUNT; i++)
         if (strlen(neb_text_options[i].name) == name.length && memcmp(neb_text_options[i].name, name.start, name.length) == 0)
@@ -91,15 +94,16 @@ static void complain_text(const struct text_option *option)
     neb_os_write(2, text.data, text.length);
 }
 
-static void text_set(struct text_option *option, struct word value)
+static void text_set(const struct text_option *option, struct word value)
 {
-    option->value[0] = '\0';
+    char *to = text_values[option - neb_text_options];
+    to[0] = '\0';
     if (value.length == 0 || value.length >= TEXT_OPTION_BYTES) {
         complain_text(option);
         return;
     }
-    memcpy(option->value, value.start, value.length);
-    option->value[value.length] = '\0';
+    memcpy(to, value.start, value.length);
+    to[value.length] = '\0';
 }
 
 /* What would have been right, and what is used instead. */
@@ -149,7 +153,7 @@ static void assignment_parse(const char **text, uint64_t values[OPTION_COUNT])
         ++*text;
         value = word_until(text, ",");
     }
-    struct text_option *text_option = text_option_find(key);
+    const struct text_option *text_option = text_option_find(key);
     if (text_option != NULL) {
         text_set(text_option, has_value ? value : (struct word){"", 0});
         return;
@@ -201,7 +205,7 @@ static void help_print(void)
 
 const char *neb_config_text(unsigned option)
 {
-    return neb_text_options[option].value[0] == '\0' ? NULL : neb_text_options[option].value;
+    return text_values[option][0] == '\0' ? NULL : text_values[option];
 }
 
 void neb_config_parse(const char *text, uint64_t values[OPTION_COUNT])
@@ -209,7 +213,8 @@ void neb_config_parse(const char *text, uint64_t values[OPTION_COUNT])
     for (unsigned i = 0; i < OPTION_COUNT; i++)
         values[i] = neb_options[i].default_value;
     for (unsigned i = 0; i < TEXT_OPTION_COUNT; i++)
-        neb_text_options[i].value[0] = '\0';
+        if (text_values[i][0] != '\0') /* else its page stays untouched */
+            text_values[i][0] = '\0';
     while (text != NULL && *text != '\0') {
         assignment_parse(&text, values);
         if (*text == ',')

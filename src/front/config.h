@@ -69,7 +69,6 @@ enum { TEXT_OPTION_BYTES = 1024 }; /* a path, with the NUL */
 
 struct text_option {
     const char *name, *help;
-    char value[TEXT_OPTION_BYTES]; /* "": not given */
 };
 
 struct option {
@@ -79,7 +78,7 @@ struct option {
 };
 
 extern const struct option neb_options[OPTION_COUNT];
-extern struct text_option neb_text_options[TEXT_OPTION_COUNT]; /* filled by the parser */
+extern const struct text_option neb_text_options[TEXT_OPTION_COUNT];
 
 /* The value of a text option (TEXT_OPTION_...), valid until the next parse; NULL: not given. */
 const char *neb_config_text(unsigned option);

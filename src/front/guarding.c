@@ -32,7 +32,7 @@ static bool guard_begin(const uint64_t values[OPTION_COUNT], bool is_sample)
     return false;
 }
 
-bool neb_guarding_apply(const uint64_t values[OPTION_COUNT])
+NEB_COMMON bool neb_guarding_apply(const uint64_t values[OPTION_COUNT])
 {
     if (values[OPTION_guard] != 0 && !POLICY_ORIGIN)
         neb_os_complain("NEBMALLOC: guard: this library does not guard all blocks; libnebmalloc-checked.so does");

@@ -11,8 +11,8 @@
 typedef void plain_handler(int);
 typedef void informed_handler(int, siginfo_t *, void *);
 
-static _Atomic(plain_handler *) plain[SIGNAL_COUNT];
-static _Atomic(informed_handler *) informed[SIGNAL_COUNT];
+NEB_SPARSE static _Atomic(plain_handler *) plain[SIGNAL_COUNT];
+NEB_SPARSE static _Atomic(informed_handler *) informed[SIGNAL_COUNT];
 static _Atomic bool once_is_plain[SIGNAL_COUNT]; /* what the last one that is called once was */
 static bool is_wanted = true;
 static void (*fault_look)(const struct os_fault *fault); /* NULL: nobody looks; written before there are threads */
@@ -179,7 +179,7 @@ int neb_handler_action(int number, const struct sigaction *action, struct sigact
     return answer;
 }
 
-void neb_handler_set_wanted(bool wanted)
+NEB_COMMON void neb_handler_set_wanted(bool wanted)
 {
     is_wanted = wanted;
 }

@@ -142,6 +142,16 @@ static void recording_apply(void)
         neb_os_complain("NEBMALLOC: mode: this library does not record; libnebmalloc-profile.so does");
 }
 
+/* Nearly always there is no text, and the parser's pages stay untouched. */
+static void options_read(const char *text)
+{
+    if (NEB_UNLIKELY(text != NULL))
+        neb_config_parse(text, options);
+    else
+        for (unsigned i = 0; i < OPTION_COUNT; i++)
+            options[i] = neb_options[i].default_value;
+}
+
 void neb_init(char *const *environment)
 {
     if (is_initialised)
@@ -149,7 +159,7 @@ void neb_init(char *const *environment)
     is_initialised = true;
     neb_heap_watch_threads(true);
     neb_thread_at_fork(fork_begin, fork_end, child_begin);
-    neb_config_parse(neb_env_value(environment, "NEBMALLOC"), options);
+    options_read(neb_env_value(environment, "NEBMALLOC"));
     options_apply();
     recording_apply();
 }

@@ -199,8 +199,8 @@ static void settings_from(const uint64_t values[OPTION_COUNT], struct settings *
     into->sample_bytes = values[OPTION_sample_rate];
     into->depth = values[OPTION_depth];
     into->follows_children = values[OPTION_children] != 0;
-    const char *out = neb_text_options[TEXT_OPTION_out].value;
-    if (out[0] == '\0')
+    const char *out = neb_config_text(TEXT_OPTION_out);
+    if (out == NULL)
         out = NAMING_DEFAULT;
     _Static_assert(sizeof into->pattern >= TEXT_OPTION_BYTES, "whatever was parsed fits");
     memcpy(into->pattern, out, strlen(out) + 1);
@@ -214,7 +214,7 @@ static bool order_start(const char *text)
     if (values[OPTION_mode] == NBT_MODE_OFF)
         values[OPTION_mode] = NBT_MODE_PROFILE;
     settings_from(values, &wanted);
-    if (neb_text_options[TEXT_OPTION_out].value[0] == '\0')
+    if (neb_config_text(TEXT_OPTION_out) == NULL)
         memcpy(wanted.pattern, settings.pattern, sizeof wanted.pattern);
     if (is_mode_on) {
         answer("a mode is on already; stop it first");

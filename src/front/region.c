@@ -24,7 +24,7 @@ struct region {
     struct region *next; /* among unused ones, or in quarantine: the next younger */
 };
 
-static _Atomic(struct region *) segments[SEGMENTS];
+NEB_SPARSE static _Atomic(struct region *) segments[SEGMENTS];
 static uint32_t numbers_made;
 static struct region *unused;
 static struct region *oldest_ended, *newest_ended;

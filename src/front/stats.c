@@ -221,7 +221,7 @@ static void print_class(struct report *report, const struct stats *stats, unsign
 }
 
 /* About 12 KiB: too much for the stack of a small thread. The last report wins if two are printed at once. */
-static struct stats last;
+NEB_SPARSE static struct stats last;
 
 void neb_stats_print(int descriptor)
 {

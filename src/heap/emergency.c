@@ -12,7 +12,7 @@ enum {
 
 static _Atomic(unsigned char *) region; /* NULL: not prepared */
 static _Atomic uint64_t used[WORDS];
-static uint16_t cells_of[CELLS]; /* of the block that begins here */
+NEB_SPARSE static uint16_t cells_of[CELLS]; /* of the block that begins here */
 
 /* Two threads at once: one's granules stay unused. */
 void neb_emergency_prepare(void)

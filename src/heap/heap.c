@@ -28,21 +28,21 @@ static void *no_blocks[1];
 #define NO_STEP &neb_heap_none.bin[0]
 #define NO_STEPS8 NO_STEP, NO_STEP, NO_STEP, NO_STEP, NO_STEP, NO_STEP, NO_STEP, NO_STEP
 
-struct heap neb_heap_none = {
+__attribute__((section(".data.none"))) struct heap neb_heap_none = {
     .tag = (uint32_t)ID_NONE << ENTRY_OFFSET_BITS,
     .id = ID_NONE,
     .bin_by_step = {NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEP},
     .bin = {NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8},
 };
 _Static_assert(CLASS_COUNT == 10 * 8, "each has its bin there");
-struct heap neb_heap_shared;
+NEB_SPARSE struct heap neb_heap_shared;
 _Thread_local struct tls neb_tls __attribute__((tls_model("initial-exec"))) = {.heap = &neb_heap_none};
 
 struct segment {
     _Atomic(struct heap *) heap[HEAP_SEGMENT];
 };
 
-static _Atomic(struct segment *) segments[SEGMENTS];
+NEB_SPARSE_BEGUN static _Atomic(struct segment *) segments[SEGMENTS];
 static struct heap *unused;           /* heaps whose thread ended */
 static _Atomic uint32_t id_next = ID_FIRST;
 static _Atomic uint32_t alive_count;

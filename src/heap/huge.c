@@ -35,7 +35,7 @@ struct huge {
     struct list_node node; /* free slots, or kept mappings */
 };
 
-static _Atomic(struct huge *) segments[SEGMENTS];
+NEB_SPARSE static _Atomic(struct huge *) segments[SEGMENTS];
 static uint32_t slots_made, origins;
 static struct list_node free_slots, kept;
 static size_t keep_bytes_max = (size_t)HUGE_KEEP_MIB_DEFAULT << 20;
@@ -242,12 +242,12 @@ size_t neb_huge_trim(void)
     return given;
 }
 
-void neb_huge_set_keep(size_t bytes_max)
+NEB_COMMON void neb_huge_set_keep(size_t bytes_max)
 {
     keep_bytes_max = bytes_max;
 }
 
-void neb_huge_set_huge_pages(bool wanted)
+NEB_COMMON void neb_huge_set_huge_pages(bool wanted)
 {
     huge_pages_wanted = wanted;
 }

@@ -9,7 +9,7 @@ struct ownerless {
     struct list_node slabs;
 };
 
-static struct ownerless ownerless[CLASS_COUNT];
+NEB_SPARSE static struct ownerless ownerless[CLASS_COUNT];
 _Static_assert(LOCK_REGION - LOCK_OWNERLESS == CLASS_COUNT, "each list has its lock");
 
 static struct lock *lock_of(const struct ownerless *list)

@@ -9,8 +9,8 @@ _Atomic uintptr_t neb_window_last;
 _Atomic size_t neb_window_count;
 _Atomic(_Atomic uint32_t *) neb_window_entry;
 _Atomic(window_states *) neb_window_states;
-_Atomic(struct entry_leaf *) neb_entry_root[LEAF_COUNT];
-_Atomic(struct chunk_leaf *) neb_chunk_root[LEAF_COUNT];
+NEB_SPARSE _Atomic(struct entry_leaf *) neb_entry_root[LEAF_COUNT];
+NEB_SPARSE _Atomic(struct chunk_leaf *) neb_chunk_root[LEAF_COUNT];
 
 static void *window_memory; /* neb_window_entry as memory */
 static void *states_memory; /* neb_window_states as memory; NULL: not kept */

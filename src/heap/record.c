@@ -28,7 +28,7 @@ static void states_set(const struct slab *slab, _Atomic uint8_t *states)
         atomic_store_explicit(atomic_load_explicit(&neb_window_states, memory_order_relaxed) + index, states, memory_order_relaxed); /* the owner's alone */
 }
 
-bool neb_records_make(struct slab *slab)
+NEB_COMMON bool neb_records_make(struct slab *slab)
 {
     slab->records = NULL;
     if (kept == RECORDS_OFF)
@@ -43,7 +43,7 @@ bool neb_records_make(struct slab *slab)
     return true;
 }
 
-void neb_records_drop(struct slab *slab)
+NEB_COMMON void neb_records_drop(struct slab *slab)
 {
     if (slab->records == NULL)
         return;

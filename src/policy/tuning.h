@@ -114,7 +114,7 @@ enum {
     TICK_CALLS = 16,    /* slow calls between two looks at the clock, which takes some 20 ns */
     DECAY_CHUNKS_MAX = 16, /* chunks purged at one tick: 64 MiB take some ms */
     HEAP_ID_BITS = 19,  /* of a page-map entry: half a million threads at a time */
-    HEAP_SEGMENT = 512  /* heaps in a segment of the table from ids to heaps */
+    HEAP_SEGMENT = 64  /* heaps in a segment of the table from ids to heaps */
 };
 
 /* ---- huge blocks ------------------------------------------------------------------------------------------------ */

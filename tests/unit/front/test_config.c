@@ -191,13 +191,13 @@ START_TEST(out_is_a_text)
     parse("stats=1,out=/tmp/a=b.%p.nbt,mode=trace");
     ck_assert_str_eq(said, "");
     ck_assert_uint_eq(values[OPTION_mode], 3);
-    ck_assert_str_eq(neb_text_options[TEXT_OPTION_out].value, "/tmp/a=b.%p.nbt");
+    ck_assert_str_eq(neb_config_text(TEXT_OPTION_out), "/tmp/a=b.%p.nbt");
     parse("mode=trace");
-    ck_assert_str_eq(neb_text_options[TEXT_OPTION_out].value, "");
+    ck_assert_ptr_null(neb_config_text(TEXT_OPTION_out));
     static const char *const wrong[] = {"out", "out=", "out=,stats=0"};
     for (unsigned i = 0; i < 3; i++) {
         parse(wrong[i]);
-        ck_assert_str_eq(neb_text_options[TEXT_OPTION_out].value, "");
+        ck_assert_ptr_null(neb_config_text(TEXT_OPTION_out));
         ck_assert_uint_eq(lines_said(), 1);
         ck_assert_ptr_nonnull(strstr(said, "out needs a value"));
     }
