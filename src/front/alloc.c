@@ -330,7 +330,7 @@ static size_t asked_size(const void *p, uint32_t entry, const char *call)
         return checked_size(p, entry, call);
     unsigned class_index = entry_class(entry);
     const struct size_class *class = &neb_size_class[class_index];
-    if (size_class_is_big(class))
+    if (size_class_is_wide(class))
         return live_size(p, entry, call);
     if (NEB_UNLIKELY(!size_class_is_begin(class, ptr_address(p) % GRANULE_BYTES)))
         neb_fault_invalid(call, p);

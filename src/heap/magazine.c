@@ -5,7 +5,7 @@
 
 static size_t bytes_max(unsigned class_index)
 {
-    return size_class_is_big(&neb_size_class[class_index]) ? MAGAZINE_BIG_BYTES : MAGAZINE_MAX_BYTES;
+    return neb_size_class[class_index].size > MAGAZINE_LITTLE ? MAGAZINE_MAX_BYTES : MAGAZINE_LITTLE_BYTES;
 }
 
 /* Entries that a magazine of this order may hold: what fits, but not more bytes of blocks than allowed. */

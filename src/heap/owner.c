@@ -6,6 +6,7 @@
 
 struct ownerless {
     _Atomic uint32_t count; /* a look without the lock may save taking it */
+    _Atomic bool is_wanted; /* somebody found none since one was last put here: a hint */
     struct list_node slabs;
 };
 
@@ -71,6 +72,7 @@ void neb_slab_abandon(struct heap *heap, struct slab *slab)
     list_append(&list->slabs, &slab->node); /* the oldest is adopted first: most of its blocks are free by then */
     atomic_store_explicit(&slab->listed, 1, memory_order_relaxed); /* O1 publishes it */
     atomic_fetch_add_explicit(&list->count, 1, memory_order_relaxed);
+    atomic_store_explicit(&list->is_wanted, false, memory_order_relaxed);
     slab_disown(slab);
     neb_lock_give(lock_of(list));
 }
@@ -104,13 +106,20 @@ uint32_t neb_ownerless_count(unsigned class_index)
     return atomic_load_explicit(&ownerless[class_index].count, memory_order_relaxed); /* a hint */
 }
 
+bool neb_ownerless_is_wanted(unsigned class_index)
+{
+    return atomic_load_explicit(&ownerless[class_index].is_wanted, memory_order_relaxed); /* a hint */
+}
+
 /* A slab from the list; NULL: there is none. One that a free claims at this moment is dropped from the list. */
 struct slab *neb_slab_adopt(struct heap *heap, unsigned class_index)
 {
     struct ownerless *list = &ownerless[class_index];
     struct slab *adopted = NULL;
-    if (neb_ownerless_count(class_index) == 0)
+    if (neb_ownerless_count(class_index) == 0) {
+        atomic_store_explicit(&list->is_wanted, true, memory_order_relaxed);
         return NULL;
+    }
     neb_lock_take(lock_of(list));
     while (adopted == NULL && !list_is_empty(&list->slabs)) {
         struct slab *slab = LIST_OF(list->slabs.next, struct slab, node);

@@ -36,5 +36,7 @@ bool neb_slab_claim(struct heap *heap, struct slab *slab, uint32_t entry);
 /* Takes the slab that has been on the list for the longest time; NULL: there is none. */
 struct slab *neb_slab_adopt(struct heap *heap, unsigned class_index);
 uint32_t neb_ownerless_count(unsigned class_index);
+/* Whether a heap looked for one in vain, and made a new slab instead. */
+bool neb_ownerless_is_wanted(unsigned class_index);
 
 #endif

@@ -140,7 +140,7 @@ bool neb_cell_of(const void *p, bool many, struct cell *cell)
     const struct size_class *class = &neb_size_class[entry_class(entry)];
     const struct chunk *chunk = page_map_chunk(p);
     unsigned granule = chunk_granule_of(p);
-    const struct slab *slab = &chunk->slab[NEB_UNLIKELY(size_class_is_big(class)) ? chunk->head[granule] : granule];
+    const struct slab *slab = &chunk->slab[NEB_UNLIKELY(size_class_is_wide(class)) ? chunk->head[granule] : granule];
     size_t index = size_class_index(class, ptr_offset(p, slab->base));
     if (NEB_UNLIKELY(index >= class->capacity))
         return false;

@@ -4,7 +4,10 @@
 /* Sizes: classes 0 to 15 are the multiples of 16, then eight for each doubling. */
 #define DOUBLINGS(c) ((c) < 16 ? 0 : ((c)-16) / 8)
 #define SIZE(c) ((c) < 16 ? 16u * ((c) + 1u) : (256u << DOUBLINGS(c)) + (32u << DOUBLINGS(c)) * ((c) % 8 + 1u))
-#define GRANULES(c) (SIZE(c) > 4 * BIG_MIN ? SLAB_GRANULES_MAX : SIZE(c) > BIG_MIN ? SLAB_GRANULES_BIG : 1u)
+/* The fewest granules that hold two blocks and lose less than a fifth at their end: a heap's first slab of each class is memory that
+ * it may not need. */
+#define HOLDS(c, granules) ((granules) * GRANULE_BYTES >= 2 * SIZE(c) && (granules) * GRANULE_BYTES % SIZE(c) <= (granules) * GRANULE_BYTES / 5)
+#define GRANULES(c) (HOLDS(c, 1u) ? 1u : HOLDS(c, 2u) ? 2u : 3u)
 #define CLASS(c)                                                                                                       \
     {                                                                                                                  \
         ((UINT64_C(1) << 40) + SIZE(c) - 1) / SIZE(c), SIZE(c), (uint16_t)(GRANULES(c) * GRANULE_BYTES / SIZE(c)),     \
@@ -39,6 +42,7 @@ const uint16_t neb_bin_offset[SMALL_STEPS + 1] = {
     DOUBLING(TIMES16, 40), DOUBLING(TIMES32, 48), DOUBLING(TIMES64, 56), DOUBLING(TIMES128, 64), DOUBLING(TIMES256, 72),
 };
 
+_Static_assert(HOLDS(75, SLAB_GRANULES_MAX), "49,152 bytes: the one class but 45,056 that needs so many");
 _Static_assert(SIZE(CLASS_COUNT - 1) == SMALL_MAX, "the last class is the largest small size");
 
 unsigned neb_size_class_aligned(size_t size, size_t alignment)

@@ -31,8 +31,13 @@ extern const struct size_class neb_size_class[CLASS_COUNT];
 /* By (size + 15) / 16: offset of the bin in struct heap. */
 extern const uint16_t neb_bin_offset[SMALL_STEPS + 1];
 
-/* Its slabs are several granules: a block is above BIG_MIN, and an address alone does not tell where its slab begins. */
 NEB_INLINE bool size_class_is_big(const struct size_class *class)
+{
+    return class->size > BIG_MIN;
+}
+
+/* Its slabs are several granules, so that an address alone does not tell where its slab begins. Such a class is big. */
+NEB_INLINE bool size_class_is_wide(const struct size_class *class)
 {
     return class->granules > 1;
 }

@@ -52,8 +52,7 @@ enum {
     CLASS_COUNT = 80,       /* 8 up to 128, then 8 for each doubling */
     SMALL_MAX = 65536,      /* bytes; above, granules are waste of less than half and are not faulted in */
     BIG_MIN = 8192,         /* bytes; blocks above are big: a few of them in the wrong place are a megabyte */
-    SLAB_GRANULES_BIG = 4,  /* slabs of classes above BIG_MIN: at least 8 blocks in each */
-    SLAB_GRANULES_MAX = 8   /* of classes above four times that: so too */
+    SLAB_GRANULES_MAX = 3   /* bench: mstress had 19 MiB with slabs of at least 8 blocks, and has 14 with such of at least 2 */
 };
 #define SMALL_STEPS (SMALL_MAX >> STEP_SHIFT)
 /* Up to here a block is a run of a chunk's granules, above a mapping of its own. Half a chunk always fits beside
@@ -73,11 +72,15 @@ enum {
     MAGAZINE_ORDER_MAX = 17,       /* 16,383 entries: bulk patterns of 10,000 blocks then need no flush */
     MAGAZINE_MIN = 4,              /* entries, for the largest classes */
     MAGAZINE_START_BYTES = 32768,  /* blocks that a new magazine may hold */
-    MAGAZINE_MAX_BYTES = 1048576,  /* blocks that a magazine may hold after it swung between empty and full */
-    MAGAZINE_BIG_BYTES = 262144,   /* the same for big blocks, whose use costs more than a refill. bench: node, sizes-medium */
+    /* Blocks that a magazine may hold after it swung between empty and full: little ones, of which programs make and free ten thousand
+     * at a time, and all others, whose use costs more than a refill. bench: bulk, fragment, node */
+    MAGAZINE_LITTLE = 96,
+    MAGAZINE_LITTLE_BYTES = 1048576,
+    MAGAZINE_MAX_BYTES = 262144,
     FRESH_BYTES = 16384,           /* taken from a bump arena at a time, at least one block */
     PRODUCER_REFILLS = 4,          /* refills without a flush from which on each one doubles the magazine: bench fresh */
     CONSUMER_FLUSHES = 4,          /* flushes without a refill from which on a heap gives up its partial slabs */
+    SURPLUS_SLABS = 16,             /* given to the others at a time, when one of them found none and made a new one */
     STREAK_MAX = 100,
     FREED_LOOKS = 8 /* newest entries among which realloc looks for the block that it is to resize */
 };

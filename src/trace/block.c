@@ -7,16 +7,16 @@
 #include <string.h>
 
 enum { ORDER_MIN = 8, WIDE_SHIFT = 13, INVERSE_SHIFT = 40 };
-_Static_assert(BIG_MIN == 1 << WIDE_SHIFT && GRANULE_BYTES >> WIDE_SHIFT == 8, "at most eight big blocks begin in each granule");
+_Static_assert(BIG_MIN == 1 << WIDE_SHIFT && GRANULE_BYTES >> WIDE_SHIFT == 8, "at most eight blocks of a wide class begin in each granule");
 
 struct block_kind neb_block_kind[BLOCK_KINDS];
 unsigned char *_Atomic *neb_block_window;
 struct block_leaf *_Atomic neb_block_root[LEAF_COUNT];
 
-/* A big block's address tells which of its granule's eighths it begins in: there is no more than one. */
+/* The address of a wide class's block tells which of its granule's eighths it begins in: there is no more than one. */
 static struct block_kind kind_of_class(const struct size_class *class)
 {
-    if (size_class_is_big(class))
+    if (size_class_is_wide(class))
         return (struct block_kind){UINT64_C(1) << (INVERSE_SHIFT - WIDE_SHIFT), class->size, GRANULE_BYTES >> WIDE_SHIFT};
     return (struct block_kind){class->inverse, class->size, class->capacity};
 }

@@ -77,7 +77,8 @@ static inline size_t slab_drain(struct heap *heap, unsigned class_index, void **
 
 enum {
     CLASS_4096 = 47,  /* 16 blocks in a slab of one granule, taken 4 at a time when fresh */
-    CLASS_32768 = 71, /* 8 blocks in a slab of four granules */
+    CLASS_32768 = 71,
+    CLASS_49152 = 75, /* 4 blocks in a slab of three granules */
     BLOCKS_4096 = 16,
     BLOCKS_32768 = 8
 };

@@ -51,7 +51,7 @@ START_TEST(growing_keeps_the_entries_and_ends_at_the_largest)
         } while (++rounds < 100);
         ck_assert_uint_lt(rounds, 100);
         size_t bytes = limit_of(heap, class_index) * neb_size_class[class_index].size;
-        size_t allowed = size_class_is_big(&neb_size_class[class_index]) ? MAGAZINE_BIG_BYTES : MAGAZINE_MAX_BYTES;
+        size_t allowed = neb_size_class[class_index].size > MAGAZINE_LITTLE ? MAGAZINE_MAX_BYTES : MAGAZINE_LITTLE_BYTES;
         ck_assert(bytes <= allowed || limit_of(heap, class_index) == MAGAZINE_MIN);
         for (size_t i = bin_count(heap, class_index); i-- > 0;)
             ck_assert_ptr_eq(*bin->top--, base + i);

@@ -69,12 +69,12 @@ END_TEST
 START_TEST(every_granule_of_a_large_slab_follows_its_owner)
 {
     struct heap *heap = heap_make(), *other = heap_make();
-    size_t count = slab_drain(heap, CLASS_32768, blocks);
-    void *own = heap_take(other, CLASS_32768); /* who allocates keeps what it claims */
-    for (unsigned granule = 0; granule < SLAB_GRANULES_BIG; granule++)
+    size_t count = slab_drain(heap, CLASS_49152, blocks);
+    void *own = heap_take(other, CLASS_49152); /* who allocates keeps what it claims */
+    for (unsigned granule = 0; granule < SLAB_GRANULES_MAX; granule++)
         ck_assert_uint_eq(entry_owner(page_map_load(ptr_add(blocks[0], granule << GRANULE_SHIFT))), 0);
-    heap_give(other, blocks[7]);
-    for (unsigned granule = 0; granule < SLAB_GRANULES_BIG; granule++)
+    heap_give(other, blocks[3]);
+    for (unsigned granule = 0; granule < SLAB_GRANULES_MAX; granule++)
         ck_assert_uint_eq(entry_owner(page_map_load(ptr_add(blocks[0], granule << GRANULE_SHIFT))),
                           other->id);
     for (size_t i = 0; i < count - 1; i++)
@@ -89,16 +89,16 @@ END_TEST
 START_TEST(a_big_block_freed_where_none_are_allocated_is_there_for_all_at_once)
 {
     struct heap *heap = heap_make(), *other = heap_make();
-    size_t count = slab_drain(heap, CLASS_32768, blocks);
+    size_t count = slab_drain(heap, CLASS_49152, blocks);
     heap_give(other, blocks[2]);
     ck_assert_uint_eq(owner_of(blocks[2]), 0);
-    ck_assert_uint_eq(bin_count(other, CLASS_32768), 0);
-    ck_assert_uint_eq(neb_ownerless_count(CLASS_32768), 1);
-    ck_assert_ptr_eq(heap_take(heap, CLASS_32768), blocks[2]);
+    ck_assert_uint_eq(bin_count(other, CLASS_49152), 0);
+    ck_assert_uint_eq(neb_ownerless_count(CLASS_49152), 1);
+    ck_assert_ptr_eq(heap_take(heap, CLASS_49152), blocks[2]);
     for (size_t i = 0; i < count; i++)
         heap_give(other, blocks[i]);
     check_all_gone((struct heap *[]){heap, other}, 2);
-    ck_assert_uint_eq(neb_ownerless_count(CLASS_32768), 0);
+    ck_assert_uint_eq(neb_ownerless_count(CLASS_49152), 0);
 }
 END_TEST
 

@@ -40,7 +40,9 @@ START_TEST(a_slab_holds_as_many_blocks_as_fit)
     for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
         const struct size_class *class = &neb_size_class[class_index];
         size_t bytes = class->granules * GRANULE_BYTES;
-        ck_assert_uint_ge(class->capacity, 8);
+        ck_assert_uint_ge(class->capacity, 2);
+        ck_assert_uint_le(bytes - (size_t)class->capacity * class->size, bytes / 5);
+        ck_assert_uint_le(class->granules, SLAB_GRANULES_MAX);
         ck_assert_uint_le((size_t) class->capacity * class->size, bytes);
         ck_assert_uint_gt(((size_t) class->capacity + 1) * class->size, bytes);
         ck_assert_uint_le(class->capacity, GRANULE_BYTES / 16);
