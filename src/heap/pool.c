@@ -52,6 +52,14 @@ static size_t slab_give(struct heap *heap, struct slab *slab, void *const *block
     return given;
 }
 
+/* A thread that frees in bulk what it allocated in bulk flushes as often, but not much more than it took: its slabs are not for others,
+ * with whose blocks its own would share cache lines. bench: threadtest. */
+static bool frees_only(const struct heap *heap, unsigned class_index)
+{
+    const struct pool *pool = &heap->pool[class_index];
+    return pool->streak <= -CONSUMER_FLUSHES && pool->balance < -(heap->bin[class_index].limit - pool->magazine);
+}
+
 /* Others may need the slab more: a heap that does not allocate passes it on, a big block's at once, little ones' by the second, and one
  * that does once it has another to refill from. A magazine that swings takes it back soon: it stays. */
 static bool is_to_pass_on(const struct heap *heap, const struct slab *slab)
@@ -59,8 +67,8 @@ static bool is_to_pass_on(const struct heap *heap, const struct slab *slab)
     const struct pool *pool = &heap->pool[slab->class_index];
     if (pool->streak > 0)
         return slab->free_count != 0 && !list_is_single(&pool->partial);
-    bool swings = pool->streak < 0 && pool->streak > -CONSUMER_FLUSHES;
-    return !swings && neb_heap_others_exist() && (size_class_is_big(&neb_size_class[slab->class_index]) || slab_has_free(slab));
+    bool stays = pool->streak < 0 && !frees_only(heap, slab->class_index);
+    return !stays && neb_heap_others_exist() && (size_class_is_big(&neb_size_class[slab->class_index]) || slab_has_free(slab));
 }
 
 /* Brings the first block to where its slab's owner of this moment wants it: the bitmap, together with those behind it
@@ -203,9 +211,9 @@ void neb_pool_flush_all(struct heap *heap, unsigned class_index)
     magazine_flush(heap, class_index, bin_count(heap, class_index));
 }
 
-static bool is_consumer(const struct pool *pool)
+static bool is_consumer(const struct heap *heap, unsigned class_index)
 {
-    return pool->streak <= -CONSUMER_FLUSHES && neb_heap_others_exist();
+    return frees_only(heap, class_index) && neb_heap_others_exist();
 }
 
 /* All but the one that a refill would take first. */
@@ -221,10 +229,10 @@ static void pool_flush_half(struct heap *heap, unsigned class_index)
 {
     struct pool *pool = &heap->pool[class_index];
     size_t count = bin_count(heap, class_index);
+    pool->balance -= pool->balance > INT32_MIN / 2 ? (int32_t)((count + 1) / 2) : 0;
     magazine_flush(heap, class_index, (count + 1) / 2);
     counter_add(&pool->counts.flushes, 1);
-    surplus_share(heap, class_index);
-    if (is_consumer(pool))
+    if (is_consumer(heap, class_index))
         abandon_partial(heap, pool);
 }
 
@@ -388,13 +396,15 @@ bool neb_pool_refill(struct heap *heap, unsigned class_index)
         return false;
     if (pool->streak < 0 || (pool->streak >= PRODUCER_REFILLS && is_below_fresh(heap, class_index)))
         (void)neb_magazine_grow(heap, class_index);
+    if (pool->streak <= 0)
+        pool->balance = 0;
     pool->streak = (int8_t)(pool->streak < 0 ? 1 : pool->streak < STREAK_MAX ? pool->streak + 1 : pool->streak);
     pool->is_active = 1;
-    surplus_share(heap, class_index);
     struct bin *bin = &heap->bin[class_index];
     size_t want = POLICY_FREE_EXACT ? exact_count() : (size_t)(bin->limit - pool->magazine + 1) / 2;
     size_t count = take_blocks(heap, class_index, pool->magazine + 1, want);
     bin->top = pool->magazine + count;
+    pool->balance += pool->balance < INT32_MAX / 2 ? (int32_t)count : 0;
     counter_add(&pool->counts.refills, 1);
     counter_add(&pool->counts.taken, count);
     atomic_store_explicit(&pool->counts.held, count, memory_order_relaxed);
