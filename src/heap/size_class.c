@@ -16,7 +16,7 @@
 #define CLASSES8(c) \
     CLASS(c), CLASS((c) + 1), CLASS((c) + 2), CLASS((c) + 3), CLASS((c) + 4), CLASS((c) + 5), CLASS((c) + 6), CLASS((c) + 7)
 
-_Static_assert(GRANULES(CLASS_BIG_FIRST) > 1 && GRANULES(CLASS_BIG_FIRST - 1) == 1 && SIZE(CLASS_BIG_FIRST - 1) == BIG_MIN, "whose slabs are one granule");
+_Static_assert(SIZE(CLASS_BIG_FIRST - 1) == BIG_MIN && GRANULES(CLASS_BIG_FIRST - 1) == 1, "a small address tells where its slab begins");
 
 const struct size_class neb_size_class[CLASS_COUNT] = {
     CLASSES8(0),  CLASSES8(8),  CLASSES8(16), CLASSES8(24), CLASSES8(32),
