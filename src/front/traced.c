@@ -18,7 +18,7 @@ static void *recorded(void *p, const struct record_call *call)
 /* Of an allocation that is here because some are guarded. */
 static bool is_unrecorded(size_t size)
 {
-    return trace_has_guards() && (!trace_is_on() || lane_skips(size));
+    return trace_has_guards() && (!trace_is_on() || lane_skips(trace_watch() & ~1u, size));
 }
 
 /* NULL: it is not this one's turn, or there is no slot. */
@@ -124,7 +124,7 @@ static void *resize(void *p, const struct record_call *call)
     void *moved = p == NULL ? guarded(call->size, 16) : NULL;
     if (NEB_UNLIKELY(moved != NULL))
         return moved;
-    if (!trace_is_on() || (!trace_may_know(p) && is_unrecorded(call->size)))
+    if (!trace_is_on() || (!trace_may_know(trace_watch(), p) && is_unrecorded(call->size)))
         return neb_realloc(p, call->size);
     if (p == NULL)
         return recorded(neb_malloc(call->size), call);

@@ -16,10 +16,25 @@
  * only what stands behind the constant itself.
  *
  * In mode sample most calls need nothing but a countdown, or a look into a table that stays in the cache. */
-#define ALLOC_IS_TRACED(size) (POLICY_TRACE && trace_is_watching() && (trace_has_guards() || !lane_skips(size)))
-#define FREE_IS_TRACED(p) (POLICY_TRACE && trace_is_on() && trace_may_know(p))
-#define REALLOC_IS_TRACED(p, size)                                                                                     \
-    (POLICY_TRACE && trace_is_watching() && (trace_has_guards() || trace_may_know(p) || !lane_skips(size)))
+#define ALLOC_IS_TRACED(size) (POLICY_TRACE && alloc_is_traced(trace_watch(), size))
+#define FREE_IS_TRACED(p) (POLICY_TRACE && free_is_traced(trace_watch(), p))
+#define REALLOC_IS_TRACED(p, size) (POLICY_TRACE && realloc_is_traced(trace_watch(), p, size))
+
+/* A mode is on, or some allocations are to be guarded. */
+NEB_INLINE bool alloc_is_traced(uint32_t watch, size_t size)
+{
+    return NEB_UNLIKELY(watch != 0) && !lane_skips(watch, size);
+}
+
+NEB_INLINE bool free_is_traced(uint32_t watch, const void *p)
+{
+    return NEB_UNLIKELY(watch > 1) && trace_may_know(watch, p);
+}
+
+NEB_INLINE bool realloc_is_traced(uint32_t watch, const void *p, size_t size)
+{
+    return NEB_UNLIKELY(watch != 0) && (trace_may_know(watch, p) || !lane_skips(watch, size));
+}
 
 void *neb_traced_malloc(size_t size);
 void *neb_traced_calloc(size_t count, size_t size);

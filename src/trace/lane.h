@@ -61,13 +61,13 @@ struct lane {
 /* The calling thread's, begun or not; NULL: it has none. */
 extern _Thread_local struct lane *neb_lane_own __attribute__((tls_model("initial-exec")));
 
-/* Mode sample: whether the next sample lies behind this allocation, of which nothing then needs to be told: neither the
+/* Mode sample, where no allocations are guarded: whether the next sample lies behind this allocation, of which nothing then needs to be told: neither the
  * lane is entered nor a function called. A signal that comes in between may cost a sample's distance some bytes, no more. */
-NEB_INLINE bool lane_skips(size_t size)
+NEB_INLINE bool lane_skips(uint32_t watch, size_t size)
 {
     struct lane *lane = neb_lane_own;
     size_t bytes = size + (size == 0);
-    if (trace_mode() != NBT_MODE_SAMPLE || lane == NULL || lane->until_sample <= bytes)
+    if (watch_bits(watch) != 2 * NBT_MODE_SAMPLE || lane == NULL || lane->until_sample <= bytes)
         return false;
     lane->until_sample -= bytes;
     return true;

@@ -16,6 +16,7 @@
 enum {
     STATE_BYTES = 65536, /* the largest page size: the kernel wipes whole pages */
     FILTER_BITS = 15,
+    FILTER_SHIFT = 10, /* neighbours share a slot: their frees look at the same cache line */
     FILTER_FULL = UINT8_MAX
 };
 
@@ -52,6 +53,12 @@ NEB_INLINE uint32_t trace_watch(void)
 NEB_INLINE uint32_t watch_mode(uint32_t watch)
 {
     return watch / 2 % 128;
+}
+
+/* Without the session. */
+NEB_INLINE uint8_t watch_bits(uint32_t watch)
+{
+    return (uint8_t)watch;
 }
 
 NEB_INLINE uint32_t trace_mode(void)
@@ -91,21 +98,16 @@ NEB_INLINE bool trace_only_guards(void)
     return NEB_LIKELY(atomic_load_explicit(&neb_trace_page.state.watch, memory_order_relaxed) == 1); /* as above */
 }
 
-/* What allocations ask: a mode is on, or some of them are to be guarded. */
-NEB_INLINE bool trace_is_watching(void)
-{
-    return NEB_UNLIKELY(trace_watch() != 0);
-}
-
 NEB_INLINE _Atomic uint8_t *trace_filter_slot(const void *p)
 {
-    return &neb_trace_page.state.filter[(ptr_address(p) >> 4) * UINT64_C(0x9E3779B97F4A7C15) >> (64 - FILTER_BITS)];
+    return &neb_trace_page.state.filter[(ptr_address(p) >> FILTER_SHIFT) % (1u << FILTER_BITS)];
 }
 
 /* Whether the block can have a record at all; in mode sample few have. */
-NEB_INLINE bool trace_may_know(const void *p)
+NEB_INLINE bool trace_may_know(uint32_t watch, const void *p)
 {
-    return trace_mode() != NBT_MODE_SAMPLE || atomic_load_explicit(trace_filter_slot(p), memory_order_relaxed) != 0;
+    return (watch_bits(watch) | 1) != (2 * NBT_MODE_SAMPLE | 1) ||
+           atomic_load_explicit(trace_filter_slot(p), memory_order_relaxed) != 0;
 }
 
 #endif

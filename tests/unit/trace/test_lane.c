@@ -94,19 +94,19 @@ END_TEST
 START_TEST(countdown_skips_up_to_the_sample_and_no_further)
 {
     mode_begin(NBT_MODE_SAMPLE);
-    ck_assert(!lane_skips(1)); /* no lane yet */
+    ck_assert(!lane_skips(trace_watch(), 1)); /* no lane yet */
     struct lane *lane = lane_enter();
     lane_leave(lane);
-    ck_assert(!lane_skips(1)); /* nothing drawn yet */
+    ck_assert(!lane_skips(trace_watch(), 1)); /* nothing drawn yet */
     lane->until_sample = 100;
-    ck_assert(lane_skips(40));
-    ck_assert(lane_skips(0)); /* counts as a byte */
+    ck_assert(lane_skips(trace_watch(), 40));
+    ck_assert(lane_skips(trace_watch(), 0)); /* counts as a byte */
     ck_assert_uint_eq(lane->until_sample, 59);
-    ck_assert(!lane_skips(59));
-    ck_assert(!lane_skips(SIZE_MAX));
+    ck_assert(!lane_skips(trace_watch(), 59));
+    ck_assert(!lane_skips(trace_watch(), SIZE_MAX));
     ck_assert_uint_eq(lane->until_sample, 59);
     trace_mode_set(NBT_MODE_PROFILE);
-    ck_assert(!lane_skips(1));
+    ck_assert(!lane_skips(trace_watch(), 1));
     ck_assert_uint_eq(lane->until_sample, 59);
 }
 END_TEST
@@ -114,11 +114,11 @@ END_TEST
 START_TEST(in_mode_sample_only_filtered_blocks_are_looked_for)
 {
     int block;
-    ck_assert(trace_may_know(&block)); /* another mode: any block */
+    ck_assert(trace_may_know(trace_watch(), &block)); /* another mode: any block */
     trace_mode_set(NBT_MODE_SAMPLE);
-    ck_assert(!trace_may_know(&block));
+    ck_assert(!trace_may_know(trace_watch(), &block));
     atomic_store(trace_filter_slot(&block), 1);
-    ck_assert(trace_may_know(&block));
+    ck_assert(trace_may_know(trace_watch(), &block));
 }
 END_TEST
 
