@@ -6,6 +6,8 @@
 #include "os/lock.h"
 #include "os/vm.h"
 #include "policy/tuning.h"
+#include <stdbool.h>
+#include <string.h>
 
 enum { ORDER_MIN = 8, ORDER_MAX = 20, ARRAY_ALIGNMENT = 1 << ORDER_MIN };
 
@@ -57,17 +59,33 @@ void *neb_meta_take(size_t bytes, size_t alignment)
     return base;
 }
 
-void *neb_meta_array_take(unsigned order)
+static void *array_take(unsigned order, bool *is_fresh)
 {
     CHECK(order >= ORDER_MIN && order <= ORDER_MAX);
     neb_lock_take(&neb_locks[LOCK_META]);
     struct free_array *array = free_arrays[order];
     void *base = array;
+    *is_fresh = array == NULL;
     if (array != NULL)
         free_arrays[order] = array->next;
     else
         base = take_locked((size_t)1 << order, ARRAY_ALIGNMENT);
     neb_lock_give(&neb_locks[LOCK_META]);
+    return base;
+}
+
+void *neb_meta_array_take(unsigned order)
+{
+    bool is_fresh;
+    return array_take(order, &is_fresh);
+}
+
+void *neb_meta_array_take_zeroed(unsigned order, size_t bytes)
+{
+    bool is_fresh;
+    void *base = array_take(order, &is_fresh);
+    if (!is_fresh)
+        memset(base, 0, bytes);
     return base;
 }
 

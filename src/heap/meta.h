@@ -16,6 +16,8 @@ void *neb_meta_take(size_t bytes, size_t alignment);
 
 /* Arrays of 2^order bytes (8 <= order <= 20), aligned to 256, contents undefined; go back for reuse in the same order. */
 void *neb_meta_array_take(unsigned order);
+/* The same with so many zeros at its beginning: what never served before is not even touched. */
+void *neb_meta_array_take_zeroed(unsigned order, size_t bytes);
 void neb_meta_array_give(void *array, unsigned order);
 
 size_t neb_meta_bytes(void); /* taken from regions so far */

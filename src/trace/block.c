@@ -4,7 +4,6 @@
 #include "heap/meta.h"
 #include "os/lock.h"
 #include "os/vm.h"
-#include <string.h>
 
 enum { ORDER_MIN = 8, WIDE_SHIFT = 13, INVERSE_SHIFT = 40 };
 _Static_assert(BIG_MIN == 1 << WIDE_SHIFT && GRANULE_BYTES >> WIDE_SHIFT == 8, "at most eight blocks of a wide class begin in each granule");
@@ -49,11 +48,8 @@ static unsigned order_of(unsigned kind)
 
 static unsigned char *array_make(unsigned kind)
 {
-    unsigned char *array = neb_meta_array_take(order_of(kind));
-    if (array == NULL)
-        return NULL;
-    memset(array, 0, neb_block_kind[kind].count * sizeof(struct block_trace));
-    return array + kind;
+    unsigned char *array = neb_meta_array_take_zeroed(order_of(kind), neb_block_kind[kind].count * sizeof(struct block_trace));
+    return array == NULL ? NULL : array + kind;
 }
 
 static void array_give(unsigned char *array)

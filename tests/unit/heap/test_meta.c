@@ -55,6 +55,19 @@ START_TEST(arrays_serve_again_in_their_order_only)
 }
 END_TEST
 
+START_TEST(zeroed_arrays_are_zero_whether_they_served_before_or_not)
+{
+    enum { BYTES = 5000 };
+    unsigned char *fresh = neb_meta_array_take_zeroed(13, BYTES);
+    ck_assert(all_bytes_are(fresh, BYTES, 0));
+    memset(fresh, 1, BYTES);
+    neb_meta_array_give(fresh, 13);
+    unsigned char *again = neb_meta_array_take_zeroed(13, BYTES);
+    ck_assert_ptr_eq(again, fresh);
+    ck_assert(all_bytes_are(again, BYTES, 0));
+}
+END_TEST
+
 START_TEST(an_order_that_does_not_exist_aborts)
 {
     (void)neb_meta_array_take(21);
@@ -73,5 +86,5 @@ START_TEST(a_region_has_an_inaccessible_page_on_each_side)
 END_TEST
 
 UNIT_MAIN("meta", HOLDS(structures_are_zeroed_aligned_and_apart), HOLDS(what_is_taken_is_counted),
-          HOLDS(arrays_serve_again_in_their_order_only), ABORTS(an_order_that_does_not_exist_aborts),
+          HOLDS(arrays_serve_again_in_their_order_only), HOLDS(zeroed_arrays_are_zero_whether_they_served_before_or_not), ABORTS(an_order_that_does_not_exist_aborts),
           HOLDS(a_region_has_an_inaccessible_page_on_each_side))
