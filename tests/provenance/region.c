@@ -9,7 +9,8 @@
 #include "heap/slab.h"
 #include "os/vm.h"
 
-enum { FEW = 8, LARGEST = CLASS_COUNT - 1 };
+enum { FEW = 8, OF_FEW = CLASS_BIG_FIRST - 1 }; /* the class of BIG_MIN bytes: eight blocks in each slab */
+_Static_assert(GRANULE_BYTES / BIG_MIN == FEW, "a slab of few blocks");
 
 static unsigned char region[SLAB_GRANULES_MAX * GRANULE_BYTES];
 static struct slab slab;
@@ -47,7 +48,7 @@ static void blocks_write(size_t count, size_t bytes)
 
 static void slab_make(unsigned bump, unsigned bits)
 {
-    neb_slab_init(&slab, region, LARGEST, true);
+    neb_slab_init(&slab, region, OF_FEW, true);
     slab.bump = (uint16_t)bump;
     slab.free_bits[0] = bits;
     for (unsigned i = 0; i < FEW; i++)
@@ -60,10 +61,10 @@ static void slabs_of_few(void)
     for (unsigned bump = 0; bump <= FEW; bump++)
         for (unsigned bits = 0; bits < 1u << bump; bits++) {
             slab_make(bump, bits);
-            blocks_write(neb_slab_take_fresh(&slab, blocks, FEW), SMALL_MAX);
+            blocks_write(neb_slab_take_fresh(&slab, blocks, FEW), BIG_MIN);
             slab_make(bump, bits);
             size_t count = neb_slab_take_bits(&slab, blocks, FEW);
-            blocks_write(count, SMALL_MAX);
+            blocks_write(count, BIG_MIN);
             (void)neb_slab_give(&slab, blocks, count, &answer);
             (void)neb_slab_purge(&slab);
         }
