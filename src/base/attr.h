@@ -15,11 +15,13 @@
 #endif
 /* The compiler forgets what it knows of x's value: what follows is neither merged with what came before nor kept in another register. */
 #define NEB_OPAQUE(x) __asm__("" : "+r"(x))
-/* Called in every process, in a file of which else few use anything (interpose/layout.ld). */
-#define NEB_COMMON __attribute__((section(".text.common")))
-/* Variables of which a process uses a page or none: they stand behind all others, which share few pages (interpose/layout.ld). */
-#define NEB_SPARSE __attribute__((section(".bss.sparse")))
-#define NEB_SPARSE_BEGUN __attribute__((section(".bss.sparse.begun"))) /* the same, but of its beginning: that stands beside the others */
+/* Which pages it shares with what: interpose/layout.ld. */
+#define NEB_SECTION(name) __attribute__((section(name)))
+/* Called in every process, in a file of which else few use anything. */
+#define NEB_COMMON NEB_SECTION(".text.common")
+/* Variables of which a process uses a page or none: they stand behind all others, which share few pages. */
+#define NEB_SPARSE NEB_SECTION(".bss.sparse")
+#define NEB_SPARSE_BEGUN NEB_SECTION(".bss.sparse.begun") /* the same, but of its beginning: that stands beside the others */
 #define NEB_ALIGNED(n) __attribute__((aligned(n)))
 
 #endif

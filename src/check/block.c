@@ -308,11 +308,11 @@ static bool is_to_hide(const struct cell *cell)
     return cell->kind != CELL_SMALL && is_to_wait(cell) && neb_hide_is_due(cell->bytes);
 }
 
-static void contents_spoil(const struct cell *cell, const struct block *block, bool is_to_hide)
+static void contents_spoil(const struct cell *cell, const struct block *block, bool hides)
 {
     if (!check_has(CHECK_FILL) || neb_check.fill_free == FILL_NOTHING)
         return;
-    if (cell->kind == CELL_SMALL || (check_has(CHECK_QUARANTINE) && !is_to_hide))
+    if (cell->kind == CELL_SMALL || (check_has(CHECK_QUARANTINE) && !hides))
         memset(block->begin, (int)neb_check.fill_free, block->size);
     else if (!check_has(CHECK_QUARANTINE))
         (void)neb_vm_purge(cell->base, cell->bytes);
@@ -351,15 +351,15 @@ static size_t quarantine_weight(const struct cell *cell)
 
 /* The pages of a hidden block go back, but where only a few large ones wait, and nothing can touch it while it waits. Its place comes
  * before that: it could not be given to the heap if the system refused to show it again. */
-static bool quarantine_enter(void *p, const struct cell *cell, bool is_to_hide)
+static bool quarantine_enter(void *p, const struct cell *cell, bool hides)
 {
     if (!is_to_wait(cell))
         return false;
-    if (is_to_hide && check_has(CHECK_QUARANTINE))
+    if (hides && check_has(CHECK_QUARANTINE))
         (void)neb_vm_purge(cell->base, cell->bytes);
     if (!neb_quarantine_reserve())
         return false;
-    if (is_to_hide) {
+    if (hides) {
         (void)neb_vm_guard(cell->base, cell->bytes);
         atomic_store_explicit(cell->state, RECORD_HIDDEN, memory_order_release); /* R2; FREED is this caller's */
     }

@@ -291,9 +291,9 @@ static void *slot_serve(struct slot *slot, enum family family, uint32_t stack, e
     return block.begin;
 }
 
-static bool slot_open(const struct slot *slot)
+static bool pages_open(void *base, size_t bytes)
 {
-    return slot->bytes == 0 || (has_fences ? neb_fence_lift(slot->base, slot->bytes) : neb_vm_unguard(slot->base, slot->bytes));
+    return bytes == 0 || (has_fences ? neb_fence_lift(base, bytes) : neb_vm_unguard(base, bytes));
 }
 
 static void *alloc_in(unsigned class, size_t size, size_t alignment, enum family family, uint32_t stack, enum content content, bool may_grow)
@@ -308,38 +308,36 @@ static void *alloc_in(unsigned class, size_t size, size_t alignment, enum family
     atomic_store_explicit(&slot->record.state, RECORD_NONE, memory_order_relaxed); /* nobody else has it */
     slot->may_grow = may_grow;
     slot_describe(slot, block_place(begin, (size_t)1 << slot_shift(class), size, alignment, side), size, alignment);
-    if (slot_open(slot))
+    if (pages_open(slot->base, slot->bytes))
         return slot_serve(slot, family, stack, content);
     number_give(class, number); /* too many mappings, or no memory */
     return NULL;
 }
 
-void *neb_guard_alloc(size_t size, size_t alignment, enum family family, enum content content)
+/* room: bytes that the slot is to have, if more than the block's. */
+static void *alloc_wanted(size_t size, size_t room, size_t alignment, enum family family, enum content content)
 {
-    if (alignment <= ALIGNMENT_MIN)
-        alignment = options.alignment;
-    unsigned class = area == NULL ? CLASSES : class_for(size, alignment);
+    unsigned class = area == NULL ? CLASSES : class_for(room, alignment);
     if (class == CLASSES || !neb_filter_takes_size(size))
         return NULL;
     uint32_t stack = neb_stack_number(options.stack_depth);
-    return neb_filter_takes_stack(stack) ? alloc_in(class, size, alignment, family, stack, content, false) : NULL;
+    return neb_filter_takes_stack(stack) ? alloc_in(class, size, alignment, family, stack, content, room > size) : NULL;
+}
+
+void *neb_guard_alloc(size_t size, size_t alignment, enum family family, enum content content)
+{
+    return alloc_wanted(size, size, alignment <= ALIGNMENT_MIN ? options.alignment : alignment, family, content);
 }
 
 void *neb_guard_alloc_growing(size_t size, enum family family)
 {
-    unsigned class = area == NULL ? CLASSES : class_for(size + size / 4, ALIGNMENT_MIN);
-    if (class == CLASSES || !neb_filter_takes_size(size))
-        return NULL;
-    uint32_t stack = neb_stack_number(options.stack_depth);
-    return neb_filter_takes_stack(stack) ? alloc_in(class, size, ALIGNMENT_MIN, family, stack, CONTENT_FILL, true) : NULL;
+    return alloc_wanted(size, size + size / 4, ALIGNMENT_MIN, family, CONTENT_FILL);
 }
 
 /* More pages of the slot, behind those that are open. */
 static bool slot_extend(struct slot *slot, size_t bytes)
 {
-    size_t more = bytes - slot->bytes;
-    unsigned char *end = slot->base + slot->bytes;
-    return more == 0 || (has_fences ? neb_fence_lift(end, more) : neb_vm_unguard(end, more));
+    return pages_open(slot->base + slot->bytes, bytes - slot->bytes);
 }
 
 bool neb_guard_grow(void *p, size_t size)

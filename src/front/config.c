@@ -210,8 +210,7 @@ const char *neb_config_text(unsigned option)
 
 void neb_config_parse(const char *text, uint64_t values[OPTION_COUNT])
 {
-    for (unsigned i = 0; i < OPTION_COUNT; i++)
-        values[i] = neb_options[i].default_value;
+    config_defaults(values);
     for (unsigned i = 0; i < TEXT_OPTION_COUNT; i++)
         if (text_values[i][0] != '\0') /* else its page stays untouched */
             text_values[i][0] = '\0';

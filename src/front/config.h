@@ -5,6 +5,7 @@
 #ifndef NEB_FRONT_CONFIG_H
 #define NEB_FRONT_CONFIG_H
 
+#include "base/attr.h"
 #include "policy/tuning.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -79,6 +80,13 @@ struct option {
 
 extern const struct option neb_options[OPTION_COUNT];
 extern const struct text_option neb_text_options[TEXT_OPTION_COUNT];
+
+/* What holds where nothing else is said. */
+NEB_INLINE void config_defaults(uint64_t values[OPTION_COUNT])
+{
+    for (unsigned i = 0; i < OPTION_COUNT; i++)
+        values[i] = neb_options[i].default_value;
+}
 
 /* The value of a text option (TEXT_OPTION_...), valid until the next parse; NULL: not given. */
 const char *neb_config_text(unsigned option);

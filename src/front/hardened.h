@@ -89,7 +89,7 @@ NEB_INLINE void *neb_hardened_alloc(size_t size)
     if (NEB_UNLIKELY(block == NULL || index >= heap->window.count || (states = hardened_states(index)) == NULL))
         return neb_hardened_alloc_rest(heap, size + 1);
     bin->top--;
-    size_t number = size_class_index(&neb_size_class[(offset - BIN_FIRST_OFFSET) / BIN_BYTES], ptr_address(block) % GRANULE_BYTES);
+    size_t number = size_class_index(&neb_size_class[size_class_of_offset(offset)], ptr_address(block) % GRANULE_BYTES);
     atomic_store_explicit(&states[number], RECORD_LIVE, memory_order_release); /* R2 */
     hardened_leave();
     return block;
@@ -107,7 +107,7 @@ NEB_INLINE bool neb_hardened_free(void *p)
     size_t offset = atomic_load_explicit(&heap->window.entry[index], memory_order_acquire) ^ heap->tag; /* P1 */
     if (NEB_UNLIKELY(offset >= BIG_FIRST_OFFSET))
         return neb_hardened_free_rest(heap, p);
-    size_t class_index = (offset - BIN_FIRST_OFFSET) / BIN_BYTES;
+    size_t class_index = size_class_of_offset(offset);
     const struct size_class *class = &neb_size_class[class_index];
     struct bin *bin = heap_bin_at(heap, offset);
     _Atomic uint8_t *states = hardened_states(index);

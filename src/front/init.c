@@ -148,8 +148,7 @@ static void options_read(const char *text)
     if (NEB_UNLIKELY(text != NULL))
         neb_config_parse(text, options);
     else
-        for (unsigned i = 0; i < OPTION_COUNT; i++)
-            options[i] = neb_options[i].default_value;
+        config_defaults(options);
 }
 
 void neb_init(char *const *environment)

@@ -28,7 +28,7 @@ static void *no_blocks[1];
 #define NO_STEP &neb_heap_none.bin[0]
 #define NO_STEPS8 NO_STEP, NO_STEP, NO_STEP, NO_STEP, NO_STEP, NO_STEP, NO_STEP, NO_STEP
 
-__attribute__((section(".data.none"))) struct heap neb_heap_none = {
+NEB_SECTION(".data.none") struct heap neb_heap_none = {
     .tag = (uint32_t)ID_NONE << ENTRY_OFFSET_BITS,
     .id = ID_NONE,
     .bin_by_step = {NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEP},

@@ -17,7 +17,7 @@ enum { FREE, HELD, CONTENDED };
 enum { SPINS = 64 }; /* about the length of a critical section; with one core more is waste */
 enum { TRIES = 100 }; /* of a try for all locks, each after the others ran */
 
-__attribute__((section(".bss.locks"))) struct lock neb_locks[LOCK_COUNT];
+NEB_SECTION(".bss.locks") struct lock neb_locks[LOCK_COUNT];
 
 _Thread_local struct hold neb_hold __attribute__((tls_model("initial-exec")));
 

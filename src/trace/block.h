@@ -88,7 +88,7 @@ void neb_block_init(void);
 
 NEB_INLINE unsigned block_kind_of_pooled(uint32_t entry)
 {
-    return entry % (1u << ENTRY_OFFSET_BITS) / BIN_BYTES;
+    return (entry & ENTRY_OFFSET_MASK) / BIN_BYTES;
 }
 
 /* Memory of scopes and regions has its own kind of entry: both upper bits. */
@@ -169,7 +169,7 @@ NEB_INLINE struct block_window block_window_copy(void)
 NEB_INLINE struct block_slot block_slot_near(const struct block_window *window, const void *p)
 {
     const struct block_slot none = {NULL, false, 0};
-    size_t index = (window->map.last - ptr_address(p)) >> GRANULE_SHIFT;
+    size_t index = window_index_in(&window->map, p);
     if (NEB_UNLIKELY(index >= window->map.count))
         return none;
     uint32_t entry = atomic_load_explicit(&window->map.entry[index], memory_order_acquire); /* P1 */

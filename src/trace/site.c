@@ -5,7 +5,6 @@
 #include "os/lock.h"
 #include "trace/depot.h"
 #include "trace/output.h"
-#include <string.h>
 
 enum { WEIGHT_ONE = 256 };
 

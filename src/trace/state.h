@@ -95,7 +95,7 @@ NEB_INLINE bool trace_has_guards(void)
 /* And nothing is recorded. */
 NEB_INLINE bool trace_only_guards(void)
 {
-    return NEB_LIKELY(atomic_load_explicit(&neb_trace_page.state.watch, memory_order_relaxed) == 1); /* as above */
+    return NEB_LIKELY(trace_watch() == 1);
 }
 
 NEB_INLINE _Atomic uint8_t *trace_filter_slot(const void *p)
