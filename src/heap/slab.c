@@ -50,28 +50,74 @@ static struct run run_at(void *const *blocks, size_t left, size_t index, size_t 
     return (struct run){index + 1 - count, count};
 }
 
+/* Whether a run is worth the search for its end: it looks as if it had this many blocks. */
+static bool is_long_run(void *const *blocks, size_t left, size_t size)
+{
+    enum { LONG = 8 };
+    return left >= LONG && (ptr_offset(blocks[LONG - 1], blocks[0]) == (LONG - 1) * size || ptr_offset(blocks[0], blocks[LONG - 1]) == (LONG - 1) * size);
+}
+
+static void hint_lower(struct slab *slab, size_t word)
+{
+    if (word < slab->word_hint)
+        slab->word_hint = (uint8_t)word;
+}
+
+/* Sets the bits of a run of blocks at once; how many. 0: one of them is wrong. */
+static size_t run_give(struct slab *slab, const struct size_class *class, void *const *blocks, size_t left)
+{
+    size_t offset = ptr_offset(blocks[0], slab->base), index = size_class_index(class, offset);
+    if (NEB_UNLIKELY(index >= slab->bump || index * class->size != offset))
+        return 0;
+    struct run run = run_at(blocks, left, index, class->size);
+    uint64_t bits = bits_range((unsigned)(run.first % 64), (unsigned)run.count), *word = &slab->free_bits[index / 64];
+    if (NEB_UNLIKELY(run.first + run.count > slab->bump || (*word & bits) != 0))
+        return 0;
+    *word |= bits;
+    hint_lower(slab, index / 64);
+    return run.count;
+}
+
+/* Sets the bits of the leading blocks that can be given, one after the other; how many. A word of bits stays in a register while blocks
+ * lie in it. What lies outside of the slab has no index below bump whose multiple it is. Out of line for want of registers. */
+static NEB_NOINLINE size_t each_give(struct slab *slab, const struct size_class *class, void *const *blocks, size_t count)
+{
+    const struct size_class local = *class;
+    const unsigned char *base = slab->base;
+    size_t bump = slab->bump, word = slab->word_hint, given = 0;
+    uint64_t bits = slab->free_bits[word];
+    for (; given < count; given++) {
+        size_t offset = ptr_offset(blocks[given], base), index = size_class_index(&local, offset);
+        if (NEB_UNLIKELY(index >= bump || index * local.size != offset))
+            break;
+        if (index / 64 != word) {
+            slab->free_bits[word] = bits;
+            word = index / 64;
+            bits = slab->free_bits[word];
+            hint_lower(slab, word);
+        }
+        if (NEB_UNLIKELY(bits >> (index % 64) & 1))
+            break;
+        bits |= UINT64_C(1) << (index % 64);
+    }
+    slab->free_bits[word] = bits;
+    return given;
+}
+
 size_t neb_slab_give(struct slab *slab, void *const *blocks, size_t count, enum slab_answer *answer)
 {
+    enum { EACH = 32 }; /* blocks between two looks for a run */
     const struct size_class *class = &neb_size_class[slab->class_index];
-    size_t size = class->size, bytes = (size_t)slab->granules << GRANULE_SHIFT, bump = slab->bump;
-    size_t lowest = slab->word_hint, given = 0;
-    *answer = SLAB_OK;
-    for (size_t offset; given < count && (offset = ptr_offset(blocks[given], slab->base)) < bytes;) {
-        size_t index = size_class_index(class, offset), word = index / 64;
-        struct run run = run_at(blocks + given, count - given, index, size);
-        if (NEB_UNLIKELY(run.first + run.count > bump || (slab->free_bits[word] & bits_range((unsigned)(run.first % 64), (unsigned)run.count)) != 0))
-            run = (struct run){index, 1}; /* one of them is wrong */
-        uint64_t bits = bits_range((unsigned)(run.first % 64), (unsigned)run.count);
-        if (NEB_UNLIKELY(index >= bump || index * size != offset || (slab->free_bits[word] & bits) != 0)) {
-            *answer = neb_slab_look(slab, blocks[given]);
-            break;
-        }
-        slab->free_bits[word] |= bits;
-        lowest = word < lowest ? word : lowest;
-        given += run.count;
+    size_t given = 0;
+    for (size_t now = 1; given < count && now != 0; given += now) {
+        size_t left = count - given;
+        now = is_long_run(blocks + given, left, class->size) ? run_give(slab, class, blocks + given, left) : 0;
+        if (now == 0)
+            now = each_give(slab, class, blocks + given, left < EACH ? left : EACH);
     }
+    bool is_wrong = given < count && ptr_offset(blocks[given], slab->base) < (size_t)slab->granules << GRANULE_SHIFT;
+    *answer = is_wrong ? neb_slab_look(slab, blocks[given]) : SLAB_OK;
     slab->free_count = (uint16_t)(slab->free_count + given);
-    slab->word_hint = (uint8_t)lowest;
     return given;
 }
 

@@ -222,6 +222,26 @@ START_TEST(neighbours_are_given_up_to_the_first_that_is_wrong)
 }
 END_TEST
 
+START_TEST(among_blocks_given_at_once_one_that_comes_twice_is_found)
+{
+    enum slab_answer answer;
+    slab_begin(0);
+    void *scattered[] = {blocks[5], blocks[9], blocks[5], blocks[11]};
+    ck_assert_uint_eq(neb_slab_give(&slab, scattered, 4, &answer), 2);
+    ck_assert_int_eq(answer, SLAB_ALREADY_FREE);
+    void *run[20];
+    for (size_t i = 0; i < 20; i++)
+        run[i] = blocks[128 + i];
+    run[3] = blocks[129]; /* the others look like a run of twenty */
+    ck_assert_uint_eq(neb_slab_give(&slab, run, 20, &answer), 3);
+    ck_assert_int_eq(answer, SLAB_ALREADY_FREE);
+    run[3] = (unsigned char *)blocks[131] + 1;
+    ck_assert_uint_eq(neb_slab_give(&slab, run + 3, 17, &answer), 0);
+    ck_assert_int_eq(answer, SLAB_NOT_A_BLOCK);
+    ck_assert_uint_eq(slab.free_count, 5);
+}
+END_TEST
+
 START_TEST(a_block_by_its_offset_is_given_once)
 {
     slab_begin(12);
@@ -352,6 +372,7 @@ UNIT_MAIN("slab", HOLDS(fresh_blocks_come_in_ascending_order_and_end_at_the_capa
           HOLDS(a_slab_knows_when_all_its_blocks_are_free), HOLDS(only_the_beginning_of_a_block_is_one),
           HOLDS(what_is_wrong_with_a_pointer_is_told), HOLDS(a_run_ends_at_the_first_block_elsewhere_or_wrong),
           HOLDS(blocks_given_in_any_order_are_marked_each_once), HOLDS(neighbours_are_given_up_to_the_first_that_is_wrong),
+          HOLDS(among_blocks_given_at_once_one_that_comes_twice_is_found),
           HOLDS(a_block_by_its_offset_is_given_once), HOLDS(a_used_descriptor_begins_anew),
           HOLDS(pages_without_a_used_block_go_back_and_all_others_keep_their_contents),
           HOLDS(a_page_is_given_back_again_after_its_blocks_were_used_again),
