@@ -85,7 +85,10 @@ static void *allocate_recorded(size_t size, size_t alignment)
 
 NEB_INLINE void *new_aligned(size_t size, size_t alignment, enum family family)
 {
-    return ALLOC_IS_TRACED(size) ? neb_traced_new(size, alignment, new_recorded) : new_slow(size, alignment, family);
+    if (ALLOC_IS_TRACED(size))
+        return neb_traced_new(size, alignment, new_recorded);
+    void *block = aligned_pop(size, alignment);
+    return NEB_LIKELY(block != NULL) ? block : new_slow(size, alignment, family);
 }
 
 /* What the C++ library's form leads to in the end is the throwing form above, which records. */
@@ -96,7 +99,8 @@ NEB_INLINE void *new_nothrow(size_t size, size_t alignment, enum family family, 
         if (NEB_LIKELY(block != NULL))
             return block;
     }
-    return new_nothrow_slow(size, alignment, family, nothrow);
+    void *block = aligned_pop(size, alignment);
+    return NEB_LIKELY(block != NULL) ? block : new_nothrow_slow(size, alignment, family, nothrow);
 }
 
 NEB_INLINE void delete_as(void *p, enum family family, size_t size, size_t alignment)
@@ -114,8 +118,10 @@ NEB_INLINE void *new_plain(size_t size, enum family family)
 {
     if (ALLOC_IS_TRACED(size))
         return neb_traced_new(size, 16, new_recorded);
-    if (NEB_UNLIKELY(size > FAST_MAX || POLICY_EVERY_CALL_SLOW))
+    if (POLICY_EVERY_CALL_SLOW)
         return new_slow(size, 16, family);
+    if (NEB_UNLIKELY(size > FAST_MAX))
+        return new_aligned(size, 16, family);
     void *block = bin_pop(heap_current()->bin_by_step[(size + 15) >> STEP_SHIFT]);
     return NEB_LIKELY(block != NULL) ? block : new_slow(size, 16, family);
 }

@@ -78,7 +78,7 @@ static void *large_alloc(size_t size, size_t alignment, bool *zeroed)
 static void *heap_alloc_once(size_t size, size_t alignment, bool *zeroed)
 {
     unsigned class_index = alignment <= 16 ? (size <= SMALL_MAX ? size_class_of(size) : CLASS_COUNT)
-                                           : neb_size_class_aligned(size, alignment);
+                                           : size_class_aligned(size, alignment);
     return class_index < CLASS_COUNT ? small_alloc(class_index) : large_alloc(size, alignment, zeroed);
 }
 
@@ -224,7 +224,9 @@ NEB_NOINLINE void *neb_malloc_medium(size_t size)
 
 void *neb_memalign(size_t alignment, size_t size)
 {
-    void *block = alignment <= 16 ? neb_malloc(size) : neb_allocate_as(size, alignment, FAMILY_MALLOC);
+    void *block = aligned_pop(size, alignment);
+    if (NEB_UNLIKELY(block == NULL))
+        block = neb_allocate_as(size, alignment, FAMILY_MALLOC);
     return NEB_LIKELY(block != NULL) ? block : out_of_memory();
 }
 

@@ -42,6 +42,14 @@ NEB_INLINE void *bin_pop(struct bin *bin)
     return NEB_LIKELY(block != NULL) ? bin_take(bin, block) : NULL;
 }
 
+/* A block of a magazine, aligned; NULL: for the slow path. */
+NEB_INLINE void *aligned_pop(size_t size, size_t alignment)
+{
+    if (POLICY_EVERY_CALL_SLOW || NEB_UNLIKELY(!size_class_is_alignable(size, alignment)))
+        return NULL;
+    return bin_pop(heap_bin_at(heap_current(), neb_bin_offset[(size_class_room(size, alignment) + 15) >> STEP_SHIFT]));
+}
+
 NEB_INLINE void *neb_malloc(size_t size)
 {
     if (POLICY_EVERY_CALL_SLOW)

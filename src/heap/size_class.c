@@ -44,14 +44,3 @@ const uint16_t neb_bin_offset[SMALL_STEPS + 1] = {
 
 _Static_assert(HOLDS(75, SLAB_GRANULES_MAX), "49,152 bytes: the one class but 45,056 that needs so many");
 _Static_assert(SIZE(CLASS_COUNT - 1) == SMALL_MAX, "the last class is the largest small size");
-
-unsigned neb_size_class_aligned(size_t size, size_t alignment)
-{
-    if (size > SMALL_MAX || alignment > SMALL_MAX)
-        return CLASS_COUNT;
-    unsigned class = size_class_of(size);
-    /* Slabs begin at a granule, so a block is aligned when its size is. Powers of two end the search. */
-    while (class < CLASS_COUNT && neb_size_class[class].size % alignment != 0)
-        class++;
-    return class;
-}

@@ -65,7 +65,23 @@ NEB_INLINE bool size_class_is_begin(const struct size_class *class, size_t offse
     return NEB_LIKELY(index * class->size == offset && index < class->capacity);
 }
 
-/* The smallest class whose blocks hold size bytes and are all aligned; CLASS_COUNT when there is none. */
-unsigned neb_size_class_aligned(size_t size, size_t alignment);
+/* The multiple of an alignment (a power of two) that holds size bytes. Its class is the smallest whose blocks are all aligned: slabs begin
+ * at a granule, and classes are a power of two apart. Where that is less than the alignment, a class has just this size; else the sizes of
+ * all classes are multiples. */
+NEB_INLINE size_t size_class_room(size_t size, size_t alignment)
+{
+    return size_align_up(size + (size == 0), alignment);
+}
+
+NEB_INLINE bool size_class_is_alignable(size_t size, size_t alignment)
+{
+    return size <= SMALL_MAX && alignment <= SMALL_MAX;
+}
+
+/* CLASS_COUNT when there is none. */
+NEB_INLINE unsigned size_class_aligned(size_t size, size_t alignment)
+{
+    return size_class_is_alignable(size, alignment) ? size_class_of(size_class_room(size, alignment)) : CLASS_COUNT;
+}
 
 #endif

@@ -69,9 +69,9 @@ START_TEST(an_aligned_class_is_the_smallest_whose_blocks_are_all_aligned)
             while (expected < CLASS_COUNT &&
                    (neb_size_class[expected].size < size || neb_size_class[expected].size % alignment != 0))
                 expected++;
-            if (neb_size_class_aligned(size, alignment) != expected)
+            if (size_class_aligned(size, alignment) != expected)
                 ck_abort_msg("size %zu, alignment %zu: %u instead of %u", size, alignment,
-                             neb_size_class_aligned(size, alignment), expected);
+                             size_class_aligned(size, alignment), expected);
         }
 }
 END_TEST
