@@ -645,26 +645,27 @@ static NEB_NOINLINE void *realloc_slow(void *p, size_t size)
     return realloc_by_copy(p, old_size, with_room(old_size, size));
 }
 
-/* Whether p is a block in use of a slab of this heap, as far as its bitmap and the newest entry of the magazine tell. */
-static bool is_in_use(const struct bin *bin, const void *p)
+/* Of a slab of this heap, and not the newest entry of its magazine; offset: its bin's. */
+static NEB_NOINLINE void *realloc_own(void *p, size_t size, size_t offset)
 {
-    return *bin->top != p && neb_slab_look(slab_of(p), p) == SLAB_OK;
+    unsigned class_index = size_class_of_offset(offset);
+    const struct size_class *class = &neb_size_class[class_index];
+    if (NEB_UNLIKELY(size == 0 || size > PTRDIFF_MAX || !slab_is_out(slab_of(p), class, p) || is_in_magazine(heap_current(), class_index, p)))
+        return realloc_slow(p, size);
+    return realloc_by_copy(p, class->size, with_room(class->size, size));
 }
 
-/* Most blocks are in a slab of the caller's. What is wrong with one is for the slow path to say. */
+/* Most blocks are in a slab of the caller's, and stay where they are. What is wrong with one is for the slow path to say. */
 void *neb_realloc(void *p, size_t size)
 {
     struct heap *heap = heap_current();
     size_t offset = window_load(&heap->window, p) ^ heap->tag;
-    if (NEB_UNLIKELY(POLICY_EVERY_CALL_SLOW || offset > ENTRY_OFFSET_MASK || size == 0 || !is_in_use(heap_bin_at(heap, offset), p)))
+    if (NEB_UNLIKELY(POLICY_EVERY_CALL_SLOW || offset > ENTRY_OFFSET_MASK || bin_newest(heap_bin_at(heap, offset)) == p))
         return realloc_slow(p, size);
-    unsigned class_index = size_class_of_offset(offset);
-    size_t old_size = neb_size_class[class_index].size;
-    if (NEB_LIKELY(fits_in_place(old_size, size)))
-        return p;
-    if (NEB_UNLIKELY(size > PTRDIFF_MAX || is_in_magazine(heap, class_index, p)))
-        return realloc_slow(p, size);
-    return realloc_by_copy(p, old_size, with_room(old_size, size));
+    const struct size_class *class = &neb_size_class[size_class_of_offset(offset)];
+    if (NEB_UNLIKELY(size == 0 || !fits_in_place(class->size, size) || !slab_is_out(slab_of(p), class, p)))
+        return realloc_own(p, size, offset);
+    return p;
 }
 
 void *neb_reallocarray(void *p, size_t count, size_t size)

@@ -60,6 +60,13 @@ NEB_INLINE void *slab_block(const struct slab *slab, size_t index)
     return ptr_add(slab->base, index * neb_size_class[slab->class_index].size);
 }
 
+/* Whether a block begins at p that is out of the slab: in use, or waiting in a magazine or batch. Owner only. */
+NEB_INLINE bool slab_is_out(const struct slab *slab, const struct size_class *class, const void *p)
+{
+    size_t offset = ptr_offset(p, slab->base), index = size_class_index(class, offset);
+    return index < slab->bump && index * class->size == offset && (slab->free_bits[index / 64] >> (index % 64) & 1) == 0;
+}
+
 /* Sets the bit of the block at an offset in the slab. False: no block in use begins there, nothing changed. Owner only. */
 NEB_INLINE bool slab_give_at(struct slab *slab, const struct size_class *class, size_t offset)
 {

@@ -242,6 +242,20 @@ START_TEST(among_blocks_given_at_once_one_that_comes_twice_is_found)
 }
 END_TEST
 
+START_TEST(a_block_is_out_until_it_is_given)
+{
+    slab_begin(12);
+    const struct size_class *class = &neb_size_class[12];
+    ck_assert(slab_is_out(&slab, class, blocks[70]));
+    ck_assert(!slab_is_out(&slab, class, (unsigned char *)blocks[70] + 16));
+    ck_assert(!slab_is_out(&slab, class, memory + slab.capacity * block_size()));
+    ck_assert(slab_give_at(&slab, class, 70 * block_size()));
+    ck_assert(!slab_is_out(&slab, class, blocks[70]));
+    slab.bump = 100;
+    ck_assert(!slab_is_out(&slab, class, blocks[100]));
+}
+END_TEST
+
 START_TEST(a_block_by_its_offset_is_given_once)
 {
     slab_begin(12);
@@ -372,7 +386,7 @@ UNIT_MAIN("slab", HOLDS(fresh_blocks_come_in_ascending_order_and_end_at_the_capa
           HOLDS(a_slab_knows_when_all_its_blocks_are_free), HOLDS(only_the_beginning_of_a_block_is_one),
           HOLDS(what_is_wrong_with_a_pointer_is_told), HOLDS(a_run_ends_at_the_first_block_elsewhere_or_wrong),
           HOLDS(blocks_given_in_any_order_are_marked_each_once), HOLDS(neighbours_are_given_up_to_the_first_that_is_wrong),
-          HOLDS(among_blocks_given_at_once_one_that_comes_twice_is_found),
+          HOLDS(among_blocks_given_at_once_one_that_comes_twice_is_found), HOLDS(a_block_is_out_until_it_is_given),
           HOLDS(a_block_by_its_offset_is_given_once), HOLDS(a_used_descriptor_begins_anew),
           HOLDS(pages_without_a_used_block_go_back_and_all_others_keep_their_contents),
           HOLDS(a_page_is_given_back_again_after_its_blocks_were_used_again),
