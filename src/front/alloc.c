@@ -452,8 +452,25 @@ static NEB_NOINLINE void free_from(void *p, const char *call)
     free_as(p, &(struct check_call){.name = call});
 }
 
+/* Most calls that are slow free another thread's block. Only what goes no further than the thread's own heap is done here: no system call,
+ * no lock, no errno. */
+static bool free_foreign(void *p)
+{
+    struct tls *tls = &neb_tls;
+    if (POLICY_EVERY_CALL_SLOW || NEB_UNLIKELY(tls->state != THREAD_HAS_HEAP))
+        return false;
+    tls->is_busy = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    bool sent = neb_pool_give_foreign(tls->heap, p);
+    atomic_signal_fence(memory_order_seq_cst);
+    tls->is_busy = false;
+    return sent;
+}
+
 NEB_NOINLINE void neb_free_slow(void *p)
 {
+    if (free_foreign(p))
+        return;
     if (!check_is_on() || !neb_hardened_free(p))
         free_from(p, "free");
 }

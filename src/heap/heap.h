@@ -45,6 +45,8 @@ struct pool {
     uint8_t order;            /* the magazine is an array of 2^order bytes */
     int8_t streak;            /* refills in a row, or, negative, flushes; 0: neither came yet */
     uint8_t is_active;        /* refilled or flushed since the last sweep */
+    uint8_t burst;            /* frees of other heaps' blocks, up to BURST_FREES, since the magazine had fewer entries than at the one before */
+    uint16_t burst_count;     /* those at the last one */
     int32_t balance;          /* blocks that came by refills since the last turn from flushing to refilling, less those flushed */
     struct pool_counts counts;
 };

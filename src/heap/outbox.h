@@ -10,6 +10,20 @@
 
 #include "heap/heap.h"
 
+/* False: the block would be the first of a batch, or fill one; nothing changed. */
+NEB_INLINE bool outbox_add(struct heap *heap, uint32_t owner, void *block, unsigned class_index)
+{
+    struct outbox_slot *slot = &heap->outbox[owner % OUTBOX_SLOTS];
+    struct batch *batch = slot->batch;
+    uint32_t bytes = slot->bytes + neb_size_class[class_index].size;
+    if (batch == NULL || slot->owner != owner || batch->count + 1 >= BATCH_BLOCKS || bytes >= BATCH_BYTES_MAX)
+        return false;
+    batch->block[batch->count++] = block;
+    slot->bytes = bytes;
+    counter_add(&heap->pool[class_index].counts.sent, 1);
+    return true;
+}
+
 /* Both answer a batch that the owner's closed inbox refused, for the caller to give its blocks again; else NULL. */
 struct batch *neb_outbox_put(struct heap *heap, uint32_t owner, void *block, unsigned class_index);
 struct batch *neb_outbox_send(struct heap *heap, unsigned slot_index);

@@ -186,6 +186,56 @@ void neb_heap_empty_outbox(struct heap *heap)
         batches_give(heap, neb_outbox_send(heap, slot));
 }
 
+/* ---- blocks of other heaps ------------------------------------------------------------------------------------------- */
+
+/* The owner of a block of another heap, whose slab is one granule; 0: it is no such block. The page map and the address say all, without a
+ * look at the slab's descriptor, whose line its owner is writing. */
+static uint32_t foreign_owner(const struct heap *heap, uint32_t entry)
+{
+    uint32_t owner = entry_owner(entry);
+    return entry_is_pooled(entry) && owner != heap->id && !size_class_is_wide(&neb_size_class[entry_class(entry)]) ? owner : 0;
+}
+
+static bool is_begin(const void *p, uint32_t entry)
+{
+    return size_class_is_begin(&neb_size_class[entry_class(entry)], ptr_address(p) % GRANULE_BYTES);
+}
+
+/* False: it is no block of another heap, or neb_outbox_put has more to do. */
+static bool foreign_add(struct heap *heap, void *p)
+{
+    uint32_t entry = page_map_load(p), owner = foreign_owner(heap, entry);
+    return owner != 0 && is_begin(p, entry) && outbox_add(heap, owner, p, entry_class(entry));
+}
+
+/* Whether the program frees for a while more than it takes, of what it did take before: then it will soon take as many, and what it frees
+ * is warm here, not there. Where frees and allocations alternate a kept block would come and go for ever, each time as a slow call. Blocks
+ * smaller than a line share it with their neighbours, which are the owner's. */
+static bool is_burst(struct heap *heap, unsigned class_index)
+{
+    struct pool *pool = &heap->pool[class_index];
+    const struct bin *bin = &heap->bin[class_index];
+    if (pool->streak <= 0 || neb_size_class[class_index].size < KEPT_MIN || bin->top == bin->limit)
+        return false;
+    uint16_t count = (uint16_t)(bin->top - pool->magazine);
+    pool->burst = (uint8_t)(count < pool->burst_count ? 0 : pool->burst < BURST_FREES ? pool->burst + 1 : BURST_FREES);
+    pool->burst_count = count;
+    return pool->burst == BURST_FREES;
+}
+
+bool neb_pool_give_foreign(struct heap *heap, void *p)
+{
+    uint32_t entry = page_map_load(p), owner = foreign_owner(heap, entry);
+    if (owner == 0 || !is_begin(p, entry))
+        return false;
+    unsigned class_index = entry_class(entry);
+    struct bin *bin = &heap->bin[class_index];
+    if (!is_burst(heap, class_index) || *bin->top == p)
+        return outbox_add(heap, owner, p, class_index);
+    *++bin->top = p;
+    return true;
+}
+
 /* ---- flush --------------------------------------------------------------------------------------------------------- */
 
 /* Gives back the oldest entries. */
@@ -196,8 +246,9 @@ static void magazine_flush(struct heap *heap, unsigned class_index, size_t count
     void **oldest = pool->magazine + 1;
     for (size_t given = 0; given < count;) {
         given += own_give(heap, oldest + given, count - given);
-        if (given < count)
-            blocks_give_fully(heap, oldest + given++, 1, "free");
+        if (given < count && !foreign_add(heap, oldest[given]))
+            blocks_give_fully(heap, oldest + given, 1, "free");
+        given += given < count;
     }
     size_t left = (size_t)(bin->top - pool->magazine) - count;
     for (size_t i = 0; i < left; i++)
@@ -250,20 +301,14 @@ static bool pool_make_room(struct heap *heap, unsigned class_index)
     return true;
 }
 
-/* A block of another heap goes into the outbox without a look at its slab's descriptor, whose line its owner is writing:
- * where a slab is one granule, the page map and the address say all. */
 static bool foreign_give(struct heap *heap, void *p, const char *call)
 {
-    uint32_t entry = page_map_load(p), owner = entry_owner(entry);
-    if (!entry_is_pooled(entry) || owner == 0 || owner == heap->id)
+    uint32_t entry = page_map_load(p), owner = foreign_owner(heap, entry);
+    if (owner == 0)
         return false;
-    unsigned class_index = entry_class(entry);
-    const struct size_class *class = &neb_size_class[class_index];
-    if (size_class_is_wide(class))
-        return false;
-    if (NEB_UNLIKELY(!size_class_is_begin(class, ptr_address(p) % GRANULE_BYTES)))
+    if (NEB_UNLIKELY(!is_begin(p, entry)))
         neb_fault_invalid(call, p);
-    batches_give(heap, neb_outbox_put(heap, owner, p, class_index));
+    batches_give(heap, neb_outbox_put(heap, owner, p, entry_class(entry)));
     return true;
 }
 

@@ -46,6 +46,14 @@ static inline void heap_give(struct heap *heap, void *p)
     neb_pool_give(heap, p, "free");
 }
 
+/* The same with the short way for another heap's block, where the policy has it. */
+static inline void heap_free(struct heap *heap, void *p)
+{
+    heap_use(heap);
+    if (POLICY_EVERY_CALL_SLOW || !neb_pool_give_foreign(heap, p))
+        neb_pool_give(heap, p, "free");
+}
+
 /* Magazines and outboxes are emptied, the inbox is applied, unused slabs go. */
 static inline void heap_flush(struct heap *heap)
 {
@@ -76,6 +84,7 @@ static inline size_t slab_drain(struct heap *heap, unsigned class_index, void **
 }
 
 enum {
+    CLASS_96 = 5,
     CLASS_4096 = 47,  /* 16 blocks in a slab of one granule, taken 4 at a time when fresh */
     CLASS_32768 = 71,
     CLASS_49152 = 75, /* 4 blocks in a slab of three granules */

@@ -350,6 +350,52 @@ START_TEST(a_heap_that_frees_whole_slabs_leaves_none_behind)
 }
 END_TEST
 
+START_TEST(the_short_way_joins_a_batch_but_neither_begins_nor_fills_one)
+{
+    struct heap *owner = heap_make(), *other = heap_make();
+    for (unsigned i = 0; i < BATCH_BLOCKS; i++)
+        blocks[i] = heap_take(owner, CLASS_96);
+    heap_use(other);
+    ck_assert(!neb_pool_give_foreign(other, blocks[0]));
+    neb_pool_give(other, blocks[0], "free");
+    ck_assert(!neb_pool_give_foreign(other, (unsigned char *)blocks[1] + 16));
+    for (unsigned i = 1; i < BATCH_BLOCKS - 1; i++)
+        ck_assert(neb_pool_give_foreign(other, blocks[i]));
+    ck_assert(!neb_pool_give_foreign(other, blocks[BATCH_BLOCKS - 1]));
+    ck_assert(!neb_inbox_has_batches(&owner->inbox));
+    neb_pool_give(other, blocks[BATCH_BLOCKS - 1], "free");
+    ck_assert(neb_inbox_has_batches(&owner->inbox));
+    ck_assert_uint_eq(count_of(&other->pool[CLASS_96].counts.sent), BATCH_BLOCKS);
+    ck_assert(!neb_pool_give_foreign(owner, heap_take(owner, CLASS_96))); /* its own */
+}
+END_TEST
+
+START_TEST(a_heap_keeps_blocks_of_another_only_while_it_frees_in_bursts)
+{
+    enum { MANY = 100 };
+    struct heap *owner = heap_make(), *other = heap_make();
+    for (unsigned i = 0; i < MANY; i++)
+        blocks[i] = heap_take(owner, CLASS_96);
+    void *mine = heap_take(other, CLASS_96);
+    for (unsigned i = 0; i < MANY / 2; i++) {
+        heap_free(other, blocks[i]);
+        heap_give(other, mine);
+        mine = heap_take(other, CLASS_96);
+        heap_give(owner, heap_take(owner, CLASS_96));
+        (void)heap_take(other, CLASS_96);
+    }
+    ck_assert_uint_eq(count_of(&other->pool[CLASS_96].counts.sent), MANY / 2);
+    for (unsigned i = MANY / 2; i < MANY; i++)
+        heap_free(other, blocks[i]);
+    uint64_t sent = count_of(&other->pool[CLASS_96].counts.sent);
+    ck_assert_uint_eq(sent, POLICY_EVERY_CALL_SLOW ? MANY : MANY / 2 + BURST_FREES);
+    if (!POLICY_EVERY_CALL_SLOW)
+        ck_assert_ptr_eq(heap_take(other, CLASS_96), blocks[MANY - 1]);
+    heap_flush(other);
+    ck_assert_uint_eq(count_of(&other->pool[CLASS_96].counts.sent), MANY - !POLICY_EVERY_CALL_SLOW);
+}
+END_TEST
+
 START_TEST(a_trim_purges_ownerless_slabs_too_and_leaves_them_on_the_list)
 {
     struct heap *a = heap_make(), *b = heap_make();
@@ -413,7 +459,7 @@ static void *pass_around(void *argument)
         for (size_t word = 2; word < words; word++)
             if (block[word] != block[1]) /* an assertion of Check's would write for each word */
                 ck_abort_msg("word %zu of a block of class %lu differs", word, (unsigned long)block[0]);
-        heap_give(heap, block);
+        heap_free(heap, block);
     }
     neb_heap_end();
     return NULL;
@@ -453,6 +499,8 @@ UNIT_MAIN(
     HOLDS(blocks_in_the_magazine_of_a_slab_that_was_claimed_by_another_go_to_that_one),
     HOLDS(a_heap_that_only_frees_gives_its_partial_slabs_to_those_that_allocate),
     HOLDS(a_heap_that_frees_whole_slabs_leaves_none_behind),
+    HOLDS(the_short_way_joins_a_batch_but_neither_begins_nor_fills_one),
+    HOLDS(a_heap_keeps_blocks_of_another_only_while_it_frees_in_bursts),
     HOLDS(a_trim_purges_ownerless_slabs_too_and_leaves_them_on_the_list),
     HOLDS(a_tick_sends_what_waits_and_applies_what_came),
     HOLDS(blocks_passed_between_threads_are_never_handed_out_twice_and_none_is_lost))
