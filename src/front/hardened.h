@@ -6,7 +6,7 @@
  *
  * What is not as simple is left to the calls of alloc.c, which do the same in ten times as many instructions and say what is wrong: when
  * one of these refuses, nothing has changed. They keep to what check/ does at this level: no canaries, no quarantine; what
- * is freed is cleared where that is wanted.
+ * is freed is cleared, big blocks where that is wanted.
  *
  * Invariant  a state is the block's, whichever way its calls take (K1 of check/check.h)
  * Ownership  the heap: its thread, which is busy meanwhile, so that a signal handler works elsewhere
@@ -21,9 +21,10 @@
 #include "front/alloc.h"
 #include "heap/heap.h"
 #include "heap/slab.h"
+#include <string.h>
 
 /* The same where the short way is not short enough to be inline: big blocks, those outside the window or in a part of it that the heap does
- * not know yet, what is to be cleared. The heap is busy, and left. */
+ * not know yet. The heap is busy, and left. */
 bool neb_hardened_free_rest(struct heap *heap, void *p);
 void *neb_hardened_alloc_rest(struct heap *heap, size_t room);
 /* After a free on the long way: where that put the block into the magazine of the heap, whose slab's class is this, it waits too. */
@@ -102,7 +103,7 @@ NEB_INLINE bool neb_hardened_free(void *p)
         return false;
     struct heap *heap = hardened_enter();
     size_t index = window_index_in(&heap->window, p);
-    if (NEB_UNLIKELY(index >= heap->window.count || check_has(CHECK_FILL)))
+    if (NEB_UNLIKELY(index >= heap->window.count))
         return neb_hardened_free_rest(heap, p);
     size_t offset = atomic_load_explicit(&heap->window.entry[index], memory_order_acquire) ^ heap->tag; /* P1 */
     if (NEB_UNLIKELY(offset >= BIG_FIRST_OFFSET))
@@ -114,8 +115,10 @@ NEB_INLINE bool neb_hardened_free(void *p)
     size_t at = ptr_address(p) % GRANULE_BYTES, number = size_class_index(class, at);
     bool done = NEB_LIKELY(number * class->size == at && states != NULL && bin->top != bin->limit) &&
                 NEB_LIKELY(hardened_release(&states[number]));
-    if (NEB_LIKELY(done))
+    if (NEB_LIKELY(done)) {
+        memset(p, 0, class->size); /* it is free, but nobody else can take it before the thread leaves its heap */
         hardened_give(bin, &heap->waiting[class_index], p);
+    }
     hardened_leave();
     return done;
 }

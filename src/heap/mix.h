@@ -1,9 +1,10 @@
 /* mix.h - the order in which blocks serve where allocation is hardened: what lies beside one is hard to foresee, and mostly in no use.
  *
- *   few refills yet   [7][2][9][4][1]...            each entry anywhere among HARDEN_SHUFFLE
+ *   few refills yet   ...[7][2][9] | [16][0][8]     each entry anywhere among HARDEN_SHUFFLE, but those that serve first,
+ *                                                   from the right, lie HARDEN_APART blocks apart
  *   more              [300..427][44..171][...]      runs of HARDEN_RUN neighbours, in random order
  *
- * A class of which few blocks are alive is spread all over its slab, so that an overrun hits nothing. Where thousands are alive there is a
+ * A class of which few blocks are alive is spread all over its slab, so that an overrun by a few blocks' length hits nothing. Where thousands are alive there is a
  * neighbour wherever a block lies, and all that random order does is to make caches miss: programs use together what they allocate
  * together, and processors fetch the next line ahead.
  *

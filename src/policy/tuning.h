@@ -91,7 +91,8 @@ enum {
     HARDEN_ORDER_START = 13,     /* of a new magazine: a refill takes 512 blocks, */
     HARDEN_FRESH_BYTES = 65536,  /* but not more than a slab: with few blocks alive, what is beside one mostly is in no use */
     HARDEN_SHUFFLE = 512,        /* entries among which they change places, while few blocks of a class are alive: */
-    HARDEN_SHUFFLE_REFILLS = 2,  /* for so many refills. From then on */
+    HARDEN_SHUFFLE_REFILLS = 2,  /* for so many refills, of which the first entries are this many blocks */
+    HARDEN_APART = 8,            /* from each other. From then on */
     HARDEN_RUN = 128,            /* entries stay together. bench: python3 takes 1.23 of harden=0's time. With all entries in random order it was
                                   * 1.85, among 8 entries 1.6, with each second one and then the others 1.37; in no random order 1.20 */
     HARDEN_WAITING = 7,          /* harden=1: freed blocks of a class that wait, but of big ones. bench: 3 % on python3 */

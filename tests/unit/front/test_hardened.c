@@ -42,18 +42,41 @@ START_TEST(a_block_has_a_byte_to_spare)
 }
 END_TEST
 
-START_TEST(fresh_blocks_are_in_random_order_all_over_their_slab)
+static size_t distance(const void *p, const void *q)
 {
-    enum { COUNT = 64, SIZE = 100 };
-    unsigned near = 0;
+    return ptr_address(p) < ptr_address(q) ? ptr_offset(q, p) : ptr_offset(p, q);
+}
+
+START_TEST(the_first_blocks_of_a_class_lie_apart_in_random_order)
+{
+    enum { CELL = 112, SIZE = 100, COUNT = 50 }; /* a refill takes 512 */
+    unsigned next_in_order = 0;
     void *p[COUNT];
     enable(0);
     for (unsigned i = 0; i < COUNT; i++)
         p[i] = neb_malloc(SIZE);
     for (unsigned i = 0; i < COUNT; i++)
         for (unsigned j = 0; j < i; j++)
-            near += ptr_offset(p[i], p[j]) < 2 * SIZE || ptr_offset(p[j], p[i]) < 2 * SIZE;
-    ck_assert_uint_lt(near, COUNT / 2);
+            ck_assert_uint_ge(distance(p[i], p[j]), (size_t)HARDEN_APART * CELL);
+    for (unsigned i = 1; i < COUNT; i++)
+        next_in_order += distance(p[i], p[i - 1]) == (size_t)HARDEN_APART * CELL;
+    ck_assert_uint_lt(next_in_order, COUNT / 2);
+}
+END_TEST
+
+START_TEST(all_blocks_of_a_slab_serve_before_the_next_slab_does)
+{
+    enum { CELL = 112, SIZE = 100, COUNT = GRANULE_BYTES / CELL };
+    bool seen[COUNT] = {false};
+    enable(0);
+    const void *p = neb_malloc(SIZE), *slab = slab_of(p)->base;
+    for (unsigned i = 0; i < COUNT; i++, p = neb_malloc(SIZE)) {
+        size_t at = ptr_offset(p, slab);
+        ck_assert_uint_lt(at, GRANULE_BYTES);
+        ck_assert_uint_eq(at % CELL, 0);
+        ck_assert(!seen[at / CELL]);
+        seen[at / CELL] = true;
+    }
 }
 END_TEST
 
@@ -76,14 +99,44 @@ START_TEST(of_a_class_with_many_blocks_most_follow_their_neighbour)
 }
 END_TEST
 
-START_TEST(freed_blocks_are_cleared_where_that_is_wanted)
+static void check_cleared(size_t size_max)
 {
-    enable(CHECK_FILL);
-    for (size_t size = 1; size <= SMALL_MAX; size = size * 3 + 1) {
+    for (size_t size = 1; size <= size_max; size = size * 3 + 1) {
         unsigned char *p = memset(neb_malloc(size), 0x42, size);
         neb_free(p);
         ck_assert(all_bytes_are(p, size, 0));
     }
+}
+
+START_TEST(freed_blocks_are_cleared)
+{
+    enable(CHECK_CLEAR);
+    check_cleared(BIG_MIN - 1);
+}
+END_TEST
+
+START_TEST(big_freed_blocks_are_cleared_where_that_is_wanted)
+{
+    enable(CHECK_CLEAR | CHECK_FILL);
+    check_cleared(SMALL_MAX);
+}
+END_TEST
+
+static void *free_it(void *p)
+{
+    neb_free(p);
+    neb_heap_end();
+    return NULL;
+}
+
+START_TEST(blocks_that_another_thread_frees_are_cleared)
+{
+    pthread_t thread;
+    enable(CHECK_CLEAR);
+    unsigned char *p = memset(neb_malloc(100), 0x42, 100);
+    ck_assert_int_eq(pthread_create(&thread, NULL, free_it, p), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert(all_bytes_are(p, 100, 0));
 }
 END_TEST
 
@@ -160,13 +213,6 @@ START_TEST(blocks_of_a_part_of_the_window_that_came_later_are_served_and_freed)
 }
 END_TEST
 
-static void *free_it(void *p)
-{
-    neb_free(p);
-    neb_heap_end();
-    return NULL;
-}
-
 START_TEST(a_second_free_by_another_thread_is_noticed)
 {
     pthread_t thread;
@@ -198,8 +244,10 @@ START_TEST(a_large_block_is_out_of_reach_when_it_was_freed)
 END_TEST
 
 UNIT_MAIN("hardened", HOLDS(a_freed_block_serves_again_only_after_others_were_freed), HOLDS(a_block_has_a_byte_to_spare),
-          HOLDS(fresh_blocks_are_in_random_order_all_over_their_slab), HOLDS(of_a_class_with_many_blocks_most_follow_their_neighbour),
-          HOLDS(freed_blocks_are_cleared_where_that_is_wanted),
+          HOLDS(the_first_blocks_of_a_class_lie_apart_in_random_order),
+          HOLDS(all_blocks_of_a_slab_serve_before_the_next_slab_does), HOLDS(of_a_class_with_many_blocks_most_follow_their_neighbour),
+          HOLDS(freed_blocks_are_cleared), HOLDS(big_freed_blocks_are_cleared_where_that_is_wanted),
+          HOLDS(blocks_that_another_thread_frees_are_cleared),
           HOLDS(what_waits_goes_back_when_the_heap_is_trimmed),
           ABORTS(a_second_free_is_noticed_after_the_block_could_serve_again), ABORTS(a_second_free_by_another_thread_is_noticed),
           ABORTS(a_second_free_is_noticed_where_another_class_was_before),
