@@ -160,11 +160,17 @@ def programs():
                 needs=("gcc",), rss_picture=True),
         program("g++", "g++ of templates", 1, "g++", "-std=c++17", "-S", "-o", "-", "{inputs}/unit.cc",
                 needs=("g++",)),
+        program("clang", "clang++ -O1 of templates", 1, "clang++", "-std=c++17", "-O1", "-S", "-o", "-",
+                "{inputs}/unit.cc", needs=("clang++",)),
         program("perl", "hashes, strings, sorting", 100_000, "perl", "{macro}/words.pl", "{count}", needs=("perl",),
                 environment=(("PERL_HASH_SEED", "0"),)),
         program("git", "repack and history", 1, "{macro}/repack.sh", "{inputs}/repository", needs=("git",)),
         program("node", "JSON, buffers, zlib", 6000, "node", "{macro}/documents.js", "{count}", needs=("node",),
                 rss_picture=True),
+        program("ghostscript", "pages of text, curves and shadings", 1, "gs", "-q", "-dSAFER", "-dBATCH", "-dNOPAUSE",
+                "-sDEVICE=ppmraw", "-r72", "-o", "-", "{inputs}/pages.ps", needs=("gs",)),
+        program("z3", "proofs about schedules, bit vectors and arrays", 1, "z3", "-smt2", "{inputs}/problems.smt2",
+                needs=("z3",)),
     ]
 
 

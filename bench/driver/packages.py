@@ -11,7 +11,7 @@ from .errors import BenchError
 
 #: Package -> how to see that it is there: a program, a Python module, or a file pattern of dpkg.
 PROGRAMS = {"redis-tools": "redis-benchmark", "sqlite3": "sqlite3", "perl": "perl", "git": "git", "nodejs": "node",
-            "gcc": "gcc", "g++": "g++", "python3": "python3", "meson": "meson", "ninja-build": "ninja",
+            "gcc": "gcc", "g++": "g++", "clang": "clang++", "ghostscript": "gs", "z3": "z3", "python3": "python3", "meson": "meson", "ninja-build": "ninja",
             "valgrind": "valgrind"}
 LIBRARIES = ("libjemalloc2", "libmimalloc2.0", "libtcmalloc-minimal4", "libtbbmalloc2", "libclang-rt-dev",
              "python3-matplotlib")

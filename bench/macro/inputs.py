@@ -1,6 +1,6 @@
 """inputs.py - the files that the real programs work on, made from a seed and never checked in.
 
-    directory(scale) / query.sql, unit.c, unit.cc, repository/      made once in the build directory, then reused
+    directory(scale) / query.sql, unit.c, unit.cc, pages.ps, problems.smt2, repository/      made once in the build directory, then reused
 
 Law: the same scale gives the same bytes, whatever the machine; a directory that was half made is not used.
 """
@@ -87,6 +87,72 @@ def cc_source(scale):
         cc_class(i) for i in range(max(1, int(12 * scale))))
 
 
+POSTSCRIPT_HEAD = """%!PS-Adobe-3.0
+/line { 72 exch moveto show } bind def
+/leaf { gsave translate rotate newpath 0 0 moveto 10 20 30 20 40 0 curveto 30 -20 10 -20 0 0 curveto
+  gsave setrgbcolor fill grestore 0 setgray stroke grestore } bind def
+"""
+FONTS = ("Times-Roman", "Helvetica-Bold", "Courier", "Palatino-Italic", "Symbol")
+
+
+def ps_line(rng, y):
+    words = ("".join(rng.choices("etaoinshrdlucmfwypvbgk", k=rng.randrange(2, 9))) for _ in range(11))
+    return f"/{rng.choice(FONTS)} findfont {rng.randrange(7, 13)} scalefont setfont ({' '.join(words)}) {y} line\n"
+
+
+def ps_leaf(rng):
+    colour = " ".join(f"{rng.random():.2f}" for _ in range(3))
+    return f"{colour} {rng.randrange(360)} {rng.randrange(600)} {rng.randrange(780)} leaf\n"
+
+
+def ps_shading(rng):
+    x, y = rng.randrange(300), rng.randrange(400)
+    return (f"gsave {x} {y} 200 200 rectclip << /ShadingType 3 /ColorSpace /DeviceRGB /Coords [{x} {y} 0 250 350 300]\n"
+            "  /Function << /FunctionType 2 /Domain [0 1] /C0 [1 0.9 0.2] /C1 [0.1 0.2 0.7] /N 1.5 >> >> shfill grestore\n")
+
+
+def ps_page(rng, number):
+    lines = [f"%%Page: {number} {number}\n", *(ps_line(rng, 760 - row * 18) for row in range(40)),
+             *(ps_leaf(rng) for _ in range(300)), ps_shading(rng), "showpage\n"]
+    return "".join(lines)
+
+
+def postscript(scale):
+    rng = random.Random(5)
+    return POSTSCRIPT_HEAD + "".join(ps_page(rng, 1 + i) for i in range(max(2, int(24 * scale)))) + "%%EOF\n"
+
+
+def smt_schedule(rng, jobs):
+    """Jobs of which no two overlap, before a deadline: linear arithmetic with many alternatives."""
+    lines = [f"(declare-const s{i} Real) (assert (<= 0 s{i} {jobs * 4}))\n" for i in range(jobs)]
+    for i in range(jobs):
+        lines += [f"(assert (or (<= (+ s{i} {rng.randrange(1, 9)}) s{j}) (<= (+ s{j} {rng.randrange(1, 9)}) s{i})))\n"
+                  for j in range(i)]
+    return "".join(lines)
+
+
+def smt_product(bits):
+    """Multiplication distributes over addition, bit by bit."""
+    return "".join(f"(declare-const {name} (_ BitVec {bits}))\n" for name in "xyz") + (
+        "(assert (distinct (bvmul x (bvadd y z)) (bvadd (bvmul x y) (bvmul z x))))\n")
+
+
+def smt_stores(count):
+    """An array written in one order and in the other is the same, where no index comes twice."""
+    lines = ["(declare-const a0 (Array Int Int)) (declare-const b0 (Array Int Int)) (assert (= a0 b0))\n"]
+    lines += [f"(declare-const i{k} Int) (declare-const v{k} Int)\n" for k in range(count)]
+    for name, order in (("a", range(count)), ("b", range(count - 1, -1, -1))):
+        lines += [f"(define-fun {name}{k + 1} () (Array Int Int) (store {name}{k} i{at} v{at}))\n"
+                  for k, at in enumerate(order)]
+    lines += [f"(assert (< i{k} i{k + 1}))\n" for k in range(count - 1)]
+    return "".join(lines) + f"(assert (distinct a{count} b{count}))\n"
+
+
+def smt(scale):
+    problems = (smt_schedule(random.Random(6), max(4, int(36 * scale))), smt_product(10), smt_stores(max(20, int(250 * scale))))
+    return "".join(f"(push)\n{problem}(check-sat)\n(pop)\n" for problem in problems)
+
+
 def commit_text(rng, number, files):
     """One commit of a fast-import stream: it changes a few of the files."""
     lines = [f"commit refs/heads/main\ncommitter A Writer <a@example.org> {1600000000 + number * 60} +0000\n",
@@ -132,6 +198,8 @@ def make(directory, scale):
     write(os.path.join(half, "query.sql"), sql(scale))
     write(os.path.join(half, "unit.c"), c_source(scale))
     write(os.path.join(half, "unit.cc"), cc_source(scale))
+    write(os.path.join(half, "pages.ps"), postscript(scale))
+    write(os.path.join(half, "problems.smt2"), smt(scale))
     if shutil.which("git"):
         make_repository(os.path.join(half, "repository"), scale)
     os.rename(half, directory)
