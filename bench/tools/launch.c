@@ -4,19 +4,17 @@
  *                     --(2) posix_spawn, LD_PRELOAD only there --> command
  *                     --(3) wait4: status and resource usage of the command and of all its descendants
  *
- *   launch --report FILE [--preload LIB] [--preload-variable NAME] [--prewarm MIB] [--timeout S] [--sample-ms
- * MS]
- *          -- COMMAND [ARGUMENT...]
+ *   launch --report FILE [--preload LIB] [--preload-variable NAME] [--prewarm MIB] [--timeout S]
+ *          [--sample-ms MS] -- COMMAND [ARGUMENT...]
  *
  * Why not in the driver: a child's ru_maxrss begins with the size of the process that spawned it, and an
  * interpreter is larger than what is measured here. The prewarm memory is touched in a process of its own for
  * the same reason.
  *
  * Law      nothing runs beside the command, unless --sample-ms asks for its resident size over time (a thread
- * then reads /proc; such runs are not used for times) Signals  INT, TERM, HUP and the timeout kill the
- * command's whole process group Failure  one line on stderr, exit status 2; the command's own failure is a
- * report, not a failure of launch
- */
+ *          then reads /proc; such runs are not used for times)
+ * Signals  INT, TERM, HUP and the timeout kill the command's whole process group
+ * Failure  one line on stderr, exit status 2; the command's own failure is a report, not a failure of launch */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

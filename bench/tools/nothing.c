@@ -3,12 +3,12 @@
  *
  *   mapping |#### lane 0 ####|#### lane 1 ####| ...      each thread takes a piece, then cuts blocks from it
  *
- * Layout     16 bytes before each block hold its size, for realloc and malloc_usable_size
- * Newest     freeing it takes the pointer back: without this a loop of malloc and free would run through new
- * cache lines for ever and cost more than under a real allocator Fresh      the first part is faulted in by
- * the constructor, before the workload's clock starts: page faults are the allocator's business, not the
- * harness's Failure    NULL once the mapping is used up; the workload then says that it does not fit
- */
+ * Layout   16 bytes before each block hold its size, for realloc and malloc_usable_size
+ * Newest   freeing it takes the pointer back: without this a loop of malloc and free would run through new
+ *          cache lines for ever and cost more than under a real allocator
+ * Fresh    the first part is faulted in by the constructor, before the workload's clock starts: page faults
+ *          are the allocator's business, not the harness's
+ * Failure  NULL once the mapping is used up; the workload then says that it does not fit */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>

@@ -2,15 +2,14 @@
  * block touched up to where the program had written to it.
  *
  *   replay --prepare TRACE READY      once, see prepare.c
- *   replay READY                      under each allocator; prints the line of JSON that micro workloads
- * print
+ *   replay READY                      under each allocator; prints the line of JSON that micro workloads print
  *
  * Order    a thread waits for an event of another one only where both concern the same slot. Such waits can't
- * form a circle, since the recorded order satisfies them all. Touch    one word in each 64 bytes is written
- * after the allocation and verified before the free Memory   the prepared file is mapped, and its pages are
- * dropped as they are done with, so that they do not count as the allocator's Failure  one line on stderr:
- * exit status 2 for the files, 1 for an allocator that breaks contents
- */
+ *          form a circle, since the recorded order satisfies them all
+ * Touch    one word in each 64 bytes is written after the allocation and verified before the free
+ * Memory   the prepared file is mapped, and its pages are dropped as they are done with, so that they do not
+ *          count as the allocator's
+ * Failure  one line on stderr: exit status 2 for the files, 1 for an allocator that breaks contents */
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>

@@ -8,8 +8,9 @@
  *         #3 function (/path/module+0x1234)            a line; "function" may be missing
  *     {"module":"/path/module","offset":4660}          anywhere
  *
- * Laws     what is no place passes as it is, byte for byte; nothing is written before all of the input was
- * read debuginfod is not asked: a program waits for its report */
+ * Laws  what is no place passes as it is, byte for byte
+ *       nothing is written before all of the input was read
+ *       debuginfod is not asked: a program waits for its report */
 #include "tool/cli.h"
 #include "tool/json.h"
 

@@ -1,10 +1,10 @@
 /* reader.h - reads .nbt files (../trace/README.md) into a model.
  *
  * Law      nothing in a file is believed before it is checked; no byte of it can crash the reader, make it
- * run for ever, or make it take more memory than a fixed multiple of the file's size what is damaged or cut
- * off is left out and said (model.damage); what is intact is used Memory   streams: a chunk of each lane at a
- * time, and the live blocks of a trace Failure  a file that is none, or of another major version, is refused
- * with one line */
+ *          run for ever, or make it take more memory than a fixed multiple of the file's size; what is damaged
+ *          or cut off is left out and said (model.damage); what is intact is used
+ * Memory   streams: a chunk of each lane at a time, and the live blocks of a trace
+ * Failure  a file that is none, or of another major version, is refused with one line */
 #ifndef NEB_TOOL_READER_H
 #define NEB_TOOL_READER_H
 

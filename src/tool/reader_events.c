@@ -1,243 +1,69 @@
-/* reader_events.c - see reading.h: a trace's events, added up while they stream past.
+/* reader_events.c - see reading.h: a trace's events, in order, while they stream past.
  *
- *   lane 0  chunk chunk chunk \
- *   lane 1  chunk chunk        > the lane whose next event is oldest --> live blocks, sites, threads, time
- * line lane 2  chunk             /
+ *   lane 0  chunk chunk chunk  \
+ *   lane 1  chunk chunk         > the lane whose next event is oldest --> reader_tally.h adds up
+ *   lane 2  chunk              /
  *
  * Lanes are merged by (epoch, time, lane); within a lane events stand in order. A lane whose next event names
  * a block that another lane has not made yet waits until that lane has: the other one is run on
- * (`lane_run_to`). In a damaged file that block may never come: the event then names a block that is not
- * live, and is counted as untracked.
+ * (`lane_run_to`). In a damaged file that block may never come: the event then names a block that is not live.
  *
- * Memory     32 bytes a live block, and half of that again for room; a chunk and 8 KiB for each lane in the
- * middle of one Invariant  a block of (lane, number) is live at most once Peak       sites are not visited
- * when the total reaches a new maximum: peak_count counts up, and a site notes what it had before it changes
- * for the first time after that. */
-#include "tool/reading.h"
+ * Memory  a chunk and 8 KiB for each lane in the middle of one */
+#include "tool/reader_tally.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct block {
-    uint64_t number, size, time_ns;
-    uint32_t lane_plus_one; /* 0: the slot is empty */
-    uint32_t site;
-};
-
 struct lane {
-    uint32_t id;
     uint32_t *chunk; /* numbers of its chunks in reading.chunks, in order */
     size_t chunk_count, chunk_room, chunk_next;
     struct buffer payload;
     struct cursor cursor;
     uint64_t number; /* of its next allocation */
-    uint64_t epoch, time_ns, last_stack, last_number;
-    uint32_t *sizes; /* NBT_SIZE_SLOTS of them, while it is in the middle of a chunk */
-    size_t thread;   /* the thread that is on the lane now; SIZE_MAX: none yet */
+    uint64_t epoch, last_stack, last_number;
+    uint32_t *sizes;   /* NBT_SIZE_SLOTS of them, while it is in the middle of a chunk */
+    struct moment now; /* its thread: the one that is on the lane; SIZE_MAX: none yet */
     bool open, done, running;
 };
 
 struct fold {
     struct reading *reading;
+    struct tally tally;
     struct lane *lanes;
     size_t lane_count, lane_room;
-    struct block *blocks;
-    size_t block_mask, block_count;
-    uint64_t allocs, frees, live_bytes, live_blocks, peak_bytes, peak_ns, peak_count;
-    uint64_t events, event_bytes, event_bytes_done, failed, dropped, untracked, last_ns;
-    uint64_t point_distance_ns, point_next_ns;
-    bool points_made;
-    struct stats *earlier;
-    size_t earlier_count;
+    uint64_t events, event_bytes, event_bytes_done, failed, dropped;
 };
 
-enum { POINTS_MAX = 1024, LANE_DEPTH_MAX = 64 };
+enum { LANE_DEPTH_MAX = 64 };
 
-/* ---- live blocks: open addressing, deletion moves the followers up ------------------------------------- */
-
-static size_t block_home(const struct fold *fold, uint32_t lane_plus_one, uint64_t number)
-{
-    return (size_t)tool_mix(number * 0x9E3779B97F4A7C15 + lane_plus_one) & fold->block_mask;
-}
-
-static size_t block_slot(const struct fold *fold, uint32_t lane_plus_one, uint64_t number)
-{
-    size_t at = block_home(fold, lane_plus_one, number);
-    while (fold->blocks[at].lane_plus_one != 0 &&
-           (fold->blocks[at].number != number || fold->blocks[at].lane_plus_one != lane_plus_one))
-        at = (at + 1) & fold->block_mask;
-    return at;
-}
-
-static void blocks_grow(struct fold *fold)
-{
-    struct block *old = fold->blocks;
-    size_t old_mask = fold->block_mask;
-    fold->block_mask = old == NULL ? 1023 : old_mask * 2 + 1;
-    fold->blocks = tool_make(fold->block_mask + 1, sizeof *fold->blocks);
-    for (size_t i = 0; old != NULL && i <= old_mask; i++)
-        if (old[i].lane_plus_one != 0)
-            fold->blocks[block_slot(fold, old[i].lane_plus_one, old[i].number)] = old[i];
-    free(old);
-}
-
-static struct block *block_add(struct fold *fold, struct block block)
-{
-    if (fold->block_count * 4 >= fold->block_mask * 3)
-        blocks_grow(fold);
-    struct block *slot = &fold->blocks[block_slot(fold, block.lane_plus_one, block.number)];
-    fold->block_count += slot->lane_plus_one == 0;
-    *slot = block;
-    return slot;
-}
-
-static bool block_take(struct fold *fold, uint32_t lane_plus_one, uint64_t number, struct block *taken)
-{
-    size_t hole = block_slot(fold, lane_plus_one, number);
-    if (fold->blocks[hole].lane_plus_one == 0)
-        return false;
-    *taken = fold->blocks[hole];
-    for (size_t at = (hole + 1) & fold->block_mask; fold->blocks[at].lane_plus_one != 0;
-         at = (at + 1) & fold->block_mask) {
-        size_t home = block_home(fold, fold->blocks[at].lane_plus_one, fold->blocks[at].number);
-        if (((at - home) & fold->block_mask) >= ((at - hole) & fold->block_mask)) {
-            fold->blocks[hole] = fold->blocks[at];
-            hole = at;
-        }
-    }
-    fold->blocks[hole].lane_plus_one = 0;
-    fold->block_count--;
-    return true;
-}
-
-/* ---- sites and threads --------------------------------------------------------------------------------- */
-
-static unsigned bucket(uint64_t value, unsigned count)
-{
-    unsigned log = value == 0 ? 0 : 63 - (unsigned)__builtin_clzll(value);
-    return log < count ? log : count - 1;
-}
-
-/* Before a site changes: what it had at the newest peak. */
-static void site_note_peak(struct fold *fold, struct site *site)
-{
-    if (site->peak_seen == fold->peak_count)
-        return;
-    site->peak_seen = fold->peak_count;
-    site->stats.peak_bytes = site->live_at_seen_bytes;
-    site->stats.peak_blocks = site->live_at_seen_blocks;
-}
-
-static void note_time(struct fold *fold, uint64_t time_ns)
-{
-    struct process *process = &fold->reading->model->processes[fold->reading->process];
-    fold->last_ns = time_ns > fold->last_ns ? time_ns : fold->last_ns;
-    if (!fold->points_made || time_ns < fold->point_next_ns)
-        return;
-    if (process->point_count == POINTS_MAX) {
-        for (size_t i = 0; i < POINTS_MAX / 2; i++)
-            process->points[i] = process->points[i * 2 + 1];
-        process->point_count = POINTS_MAX / 2;
-        fold->point_distance_ns *= 2;
-    }
-    TOOL_ROOM(process->points, process->point_count, process->point_room);
-    process->points[process->point_count++] = (struct nbt_point){.time_ns = fold->last_ns,
-                                                                 .live_bytes = fold->live_bytes,
-                                                                 .live_blocks = fold->live_blocks,
-                                                                 .allocs = fold->allocs,
-                                                                 .frees = fold->frees};
-    fold->point_next_ns = fold->last_ns + fold->point_distance_ns;
-}
+/* ---- events --------------------------------------------------------------------------------------------- */
 
 /* The thread that is on the lane at its present time. */
 static void lane_thread(struct fold *fold, struct lane *lane)
 {
     struct reading *reading = fold->reading;
     struct model *model = reading->model;
-    if (lane->thread == SIZE_MAX) {
-        bool known = lane->id < reading->lane_threads_count && reading->lane_threads[lane->id].first != 0;
-        lane->thread = known ? reading->lane_threads[lane->id].first - 1
-                             : reading_thread(reading, lane->id, 0, lane->time_ns, tool_copy("", 0));
+    struct moment *now = &lane->now;
+    if (now->thread == SIZE_MAX) {
+        bool known = now->lane < reading->lane_threads_count && reading->lane_threads[now->lane].first != 0;
+        now->thread = known ? reading->lane_threads[now->lane].first - 1
+                            : reading_thread(reading, now->lane, 0, now->time_ns, tool_copy("", 0));
     }
-    for (size_t next; (next = model->threads[lane->thread].next_on_lane) != 0; lane->thread = next - 1)
-        if (model->threads[next - 1].begin_ns > lane->time_ns)
+    for (size_t next; (next = model->threads[now->thread].next_on_lane) != 0; now->thread = next - 1)
+        if (model->threads[next - 1].begin_ns > now->time_ns)
             break;
-    struct thread *thread = &model->threads[lane->thread];
-    if (!thread->counted) {
-        thread->allocs = thread->bytes = thread->frees = thread->freed_bytes = thread->frees_remote = 0;
-        thread->counted = true;
-    }
+    tally_thread(&fold->tally, now->thread);
 }
 
-static struct thread *current_thread(const struct fold *fold, const struct lane *lane)
+static struct site *alloc_event(struct fold *fold, struct lane *lane, uint64_t size)
 {
-    return &fold->reading->model->threads[lane->thread];
+    uint32_t node = reading_node(fold->reading, lane->last_stack);
+    return tally_alloc(&fold->tally, &lane->now, lane->number++, node, size);
 }
 
-static void alloc_event(struct fold *fold, struct lane *lane, uint64_t size)
+static void free_event(struct fold *fold, struct lane *lane, const struct lane *owner, uint64_t number)
 {
-    struct model *model = fold->reading->model;
-    struct site *site = model_site(model, reading_node(fold->reading, lane->last_stack));
-    struct stats *stats = &site->stats;
-    site_note_peak(fold, site);
-    stats->first_ns = stats->allocs == 0 ? lane->time_ns : stats->first_ns;
-    stats->last_ns = lane->time_ns;
-    stats->allocs++;
-    stats->bytes += size;
-    stats->size_max = size > stats->size_max ? size : stats->size_max;
-    stats->size[bucket(size, NBT_SIZE_BUCKETS)]++;
-    site->live_at_seen_bytes += size;
-    site->live_at_seen_blocks++;
-    if (site->live_at_seen_bytes > stats->live_bytes_max)
-        stats->live_bytes_max = site->live_at_seen_bytes;
-    if (site->live_at_seen_blocks > stats->live_blocks_max)
-        stats->live_blocks_max = site->live_at_seen_blocks;
-    struct thread *thread = current_thread(fold, lane);
-    thread->allocs++;
-    thread->bytes += size;
-    fold->allocs++;
-    fold->live_blocks++;
-    fold->live_bytes += size;
-    struct block old,
-        block = {lane->number, size, lane->time_ns, lane->id + 1, (uint32_t)(site - model->sites)};
-    if (block_take(fold, block.lane_plus_one, block.number, &old)) /* the file is damaged: a number twice */
-        fold->untracked++;
-    block_add(fold, block);
-    lane->number++;
-    if (fold->live_bytes > fold->peak_bytes) {
-        fold->peak_bytes = fold->live_bytes;
-        fold->peak_ns = lane->time_ns;
-        fold->peak_count++;
-    }
-}
-
-static void free_event(struct fold *fold, struct lane *lane, uint32_t owner_id, uint64_t number,
-                       uint64_t owner_next)
-{
-    struct block block;
-    if (!block_take(fold, owner_id + 1, number, &block)) {
-        fold->untracked++;
-        return;
-    }
-    struct site *site = &fold->reading->model->sites[block.site];
-    struct stats *stats = &site->stats;
-    site_note_peak(fold, site);
-    uint64_t age = owner_next > number ? owner_next - number : 1;
-    stats->frees++;
-    stats->freed_bytes += block.size;
-    stats->age[bucket(age, NBT_AGE_BUCKETS)]++;
-    stats->frees_at_once += age == 1;
-    stats->frees_remote += owner_id != lane->id;
-    stats->life_ns += lane->time_ns > block.time_ns ? lane->time_ns - block.time_ns : 0;
-    site->live_at_seen_bytes -= block.size;
-    site->live_at_seen_blocks--;
-    struct thread *thread = current_thread(fold, lane);
-    thread->frees++;
-    thread->freed_bytes += block.size;
-    thread->frees_remote += owner_id != lane->id;
-    fold->frees++;
-    fold->live_blocks--;
-    fold->live_bytes -= block.size;
+    tally_free(&fold->tally, &lane->now, owner->now.lane, number, owner->number);
 }
 
 static void size_remember(struct lane *lane, uint64_t size)
@@ -248,9 +74,7 @@ static void size_remember(struct lane *lane, uint64_t size)
 static void realloc_noted(struct fold *fold, struct lane *lane, uint64_t size_and_moved)
 {
     size_remember(lane, size_and_moved >> 1);
-    alloc_event(fold, lane, size_and_moved >> 1);
-    struct model *model = fold->reading->model;
-    struct stats *stats = &model_site(model, reading_node(fold->reading, lane->last_stack))->stats;
+    struct stats *stats = &alloc_event(fold, lane, size_and_moved >> 1)->stats;
     stats->reallocs++;
     stats->reallocs_moved += size_and_moved & 1;
 }
@@ -262,12 +86,12 @@ static struct lane *lane_find(const struct fold *fold, uint64_t id)
     size_t low = 0, high = fold->lane_count; /* in order of id */
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (fold->lanes[middle].id < id)
+        if (fold->lanes[middle].now.lane < id)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < fold->lane_count && fold->lanes[low].id == id ? &fold->lanes[low] : NULL;
+    return low < fold->lane_count && fold->lanes[low].now.lane == id ? &fold->lanes[low] : NULL;
 }
 
 /* The time and epoch of a lane's next chunk, before it is loaded. */
@@ -279,7 +103,7 @@ static void lane_peek(const struct fold *fold, struct lane *lane)
     }
     const struct nbt_chunk *header = &fold->reading->chunks.items[lane->chunk[lane->chunk_next]].header;
     lane->epoch = header->epoch;
-    lane->time_ns = header->time_ns;
+    lane->now.time_ns = header->time_ns;
 }
 
 static void lane_close(struct fold *fold, struct lane *lane)
@@ -334,10 +158,10 @@ static bool event_other(struct fold *fold, struct lane *lane, uint64_t what, uns
     switch (what) {
     case NBT_STAMP:
         lane->epoch += cursor_varint(cursor);
-        lane->time_ns += cursor_varint(cursor);
+        lane->now.time_ns += cursor_varint(cursor);
         if (!cursor->bad) {
             lane_thread(fold, lane);
-            note_time(fold, lane->time_ns);
+            tally_time(&fold->tally, lane->now.time_ns);
         }
         return true;
     case NBT_FREE_REMOTE:
@@ -353,9 +177,9 @@ static bool event_other(struct fold *fold, struct lane *lane, uint64_t what, uns
             return true;
         struct lane *owner = lane_of_block(fold, lane, id, number, depth);
         if (owner == NULL)
-            fold->untracked++;
+            fold->tally.untracked++;
         else
-            free_event(fold, lane, owner->id, number, owner->number);
+            free_event(fold, lane, owner, number);
         if (what == NBT_REALLOC_REMOTE)
             realloc_noted(fold, lane, size);
         return true;
@@ -366,7 +190,7 @@ static bool event_other(struct fold *fold, struct lane *lane, uint64_t what, uns
         uint64_t size = cursor_varint(cursor);
         if (cursor->bad)
             return true;
-        free_event(fold, lane, lane->id, lane->number - age, lane->number);
+        free_event(fold, lane, lane, lane->number - age);
         realloc_noted(fold, lane, size);
         return true;
     }
@@ -377,7 +201,7 @@ static bool event_other(struct fold *fold, struct lane *lane, uint64_t what, uns
         if (cursor->bad)
             return true;
         size_remember(lane, size);
-        alloc_event(fold, lane, size);
+        (void)alloc_event(fold, lane, size);
         return true;
     }
     case NBT_FAILED:
@@ -392,7 +216,7 @@ static bool event_other(struct fold *fold, struct lane *lane, uint64_t what, uns
         model_damage(
             fold->reading->model,
             "%s: events of lane %u: an event of kind %llu is not known; the rest of its chunk is left out",
-            fold->reading->source->name, lane->id, (unsigned long long)what);
+            fold->reading->source->name, lane->now.lane, (unsigned long long)what);
         return false;
     }
 }
@@ -418,10 +242,10 @@ static void lane_run(struct fold *fold, struct lane *lane, uint64_t number, unsi
                 size_remember(lane, size);
             }
             if (!cursor->bad)
-                alloc_event(fold, lane, size);
+                (void)alloc_event(fold, lane, size);
         } else if (kind == NBT_FREE) {
             if (!cursor->bad)
-                free_event(fold, lane, lane->id, lane->number - value - 1, lane->number);
+                free_event(fold, lane, lane, lane->number - value - 1);
         } else {
             if (value == NBT_STAMP || value == NBT_DROPPED)
                 fold->events--;
@@ -444,7 +268,7 @@ static void lane_run_to(struct fold *fold, struct lane *lane, uint64_t number, u
 
 static int lane_compare(const void *a, const void *b)
 {
-    uint32_t left = ((const struct lane *)a)->id, right = ((const struct lane *)b)->id;
+    uint32_t left = ((const struct lane *)a)->now.lane, right = ((const struct lane *)b)->now.lane;
     return left < right ? -1 : left > right;
 }
 
@@ -471,7 +295,7 @@ static void lanes_make(struct fold *fold)
         }
         if (place[id] == 0) {
             TOOL_ROOM(fold->lanes, fold->lane_count, fold->lane_room);
-            fold->lanes[fold->lane_count++] = (struct lane){.id = id, .thread = SIZE_MAX};
+            fold->lanes[fold->lane_count++] = (struct lane){.now = {.lane = id, .thread = SIZE_MAX}};
             place[id] = (uint32_t)fold->lane_count;
         }
         struct lane *lane = &fold->lanes[place[id] - 1];
@@ -530,7 +354,7 @@ static struct turn turns_take(struct turns *turns)
 
 static struct turn turn_of(const struct fold *fold, uint32_t lane)
 {
-    return (struct turn){fold->lanes[lane].epoch, fold->lanes[lane].time_ns, lane};
+    return (struct turn){fold->lanes[lane].epoch, fold->lanes[lane].now.time_ns, lane};
 }
 
 static void lanes_merge(struct fold *fold)
@@ -553,63 +377,28 @@ static void lanes_merge(struct fold *fold)
     free(turns.items);
 }
 
-/* What earlier files said of the sites: this one's figures begin at 0, and are added to those at the end. */
-static void sites_set_aside(struct fold *fold)
-{
-    struct model *model = fold->reading->model;
-    fold->earlier_count = model->site_count;
-    fold->earlier = tool_make(model->site_count, sizeof *fold->earlier);
-    for (size_t i = 0; i < model->site_count; i++) {
-        fold->earlier[i] = model->sites[i].stats;
-        model->sites[i].stats = (struct stats){0};
-    }
-}
-
-/* Sums up what was seen, and lets go of it. */
 static void fold_finish(struct fold *fold)
 {
-    struct model *model = fold->reading->model;
-    struct process *process = &model->processes[fold->reading->process];
-    for (size_t i = 0; i < model->site_count; i++) {
-        struct site *site = &model->sites[i];
-        site_note_peak(fold, site);
-        site->peak_seen = site->live_at_seen_bytes = site->live_at_seen_blocks = 0;
-        if (i < fold->earlier_count)
-            stats_add(&site->stats, &fold->earlier[i]);
-    }
-    free(fold->earlier);
-    if (fold->points_made) {
-        fold->point_next_ns = 0;
-        note_time(fold, fold->last_ns);
-    }
-    process->end_ns = process->ended || process->end_ns > fold->last_ns ? process->end_ns : fold->last_ns;
-    process->totals.events = fold->events;
-    process->totals.peak_ns = fold->peak_ns;
-    process->totals.failed = fold->failed > process->totals.failed ? fold->failed : process->totals.failed;
-    process->totals.dropped =
-        fold->dropped > process->totals.dropped ? fold->dropped : process->totals.dropped;
-    process->totals.untracked += fold->untracked;
+    struct totals *totals = &fold->reading->model->processes[fold->reading->process].totals;
+    tally_end(&fold->tally);
+    totals->events = fold->events;
+    totals->failed = fold->failed > totals->failed ? fold->failed : totals->failed;
+    totals->dropped = fold->dropped > totals->dropped ? fold->dropped : totals->dropped;
     for (size_t i = 0; i < fold->lane_count; i++) {
         buffer_finish(&fold->lanes[i].payload);
         free(fold->lanes[i].sizes);
         free(fold->lanes[i].chunk);
     }
     free(fold->lanes);
-    free(fold->blocks);
 }
 
 void reading_events(struct reading *reading)
 {
-    struct fold fold = {.reading = reading, .point_distance_ns = 1000000};
+    struct fold fold = {.reading = reading};
     lanes_make(&fold);
     if (fold.lane_count == 0)
         return;
-    fold.points_made = reading->model->processes[reading->process].point_count == 0;
-    blocks_grow(&fold);
-    for (size_t i = 0; i < reading->model->thread_count; i++) /* counted here, not taken from the file */
-        if (reading->model->threads[i].process == reading->process)
-            reading->model->threads[i].counted = false;
-    sites_set_aside(&fold);
+    tally_begin(&fold.tally, reading);
     lanes_merge(&fold);
     fold_finish(&fold);
 }

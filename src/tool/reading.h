@@ -1,5 +1,5 @@
 /* reading.h - what the parts of the reader share while one file is read: reader.c, reader_records.c,
- * reader_events.c. */
+ * reader_events.c, reader_tally.c. */
 #ifndef NEB_TOOL_READING_H
 #define NEB_TOOL_READING_H
 

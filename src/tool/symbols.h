@@ -1,12 +1,12 @@
-/* symbols.h - frames as people know them: function, file and line, with the functions that were inlined
- * there.
+/* symbols.h - frames as people know them: function, file and line, with the functions that were inlined there.
  *
  * By libdw: debug information in the file itself, in separate files (.gnu_debuglink, build-id folders), from
  * debuginfod servers where DEBUGINFOD_URLS names some, and symbol tables (.symtab, .dynsym, .gnu_debugdata)
  * where there is none.
  *
  * Law      a file that was changed since (another build id) is not asked: its frames are shown as
- * module+0xoffset Results  are kept; texts live as long as the symbols do */
+ *          module+0xoffset
+ * Results  are kept; texts live as long as the symbols do */
 #ifndef NEB_TOOL_SYMBOLS_H
 #define NEB_TOOL_SYMBOLS_H
 

@@ -1,7 +1,8 @@
 /* util.h - memory, text and files for the tool: what every other file here stands on.
  *
  * Failure  out of memory ends the tool with a line; tool_die is for errors of use, with the exit status as
- * documented Threads  the tool has one */
+ *          documented
+ * Threads  the tool has one */
 #ifndef NEB_TOOL_UTIL_H
 #define NEB_TOOL_UTIL_H
 
