@@ -452,27 +452,17 @@ static NEB_NOINLINE void free_from(void *p, const char *call)
     free_as(p, &(struct check_call){.name = call});
 }
 
-/* Most calls that are slow free another thread's block. Only what goes no further than the thread's own heap is done here: no system call,
- * no lock, no errno. */
-static bool free_foreign(void *p)
+static NEB_NOINLINE void free_rest(void *p)
 {
-    struct tls *tls = &neb_tls;
-    if (POLICY_EVERY_CALL_SLOW || NEB_UNLIKELY(tls->state != THREAD_HAS_HEAP))
-        return false;
-    tls->is_busy = true;
-    atomic_signal_fence(memory_order_seq_cst);
-    bool sent = neb_pool_give_foreign(tls->heap, p);
-    atomic_signal_fence(memory_order_seq_cst);
-    tls->is_busy = false;
-    return sent;
-}
-
-NEB_NOINLINE void neb_free_slow(void *p)
-{
-    if (free_foreign(p))
-        return;
     if (!check_is_on() || !neb_hardened_free(p))
         free_from(p, "free");
+}
+
+/* Most calls that are slow free another thread's block. */
+NEB_NOINLINE void neb_free_slow(void *p)
+{
+    if (POLICY_EVERY_CALL_SLOW || !neb_pool_give_foreign(heap_current(), p))
+        free_rest(p);
 }
 
 void neb_free_checked(void *p, const char *call, unsigned family, size_t size, size_t alignment)

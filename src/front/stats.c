@@ -31,7 +31,6 @@ static void pool_add(struct class_stats *sum, const struct pool_counts *counts, 
     sum->claims += get(&counts->claims);
     sum->adopted += get(&counts->adopted);
     sum->abandoned += get(&counts->abandoned);
-    sum->sent += get(&counts->sent);
     sum->allocs += get(&counts->allocs);
     sum->frees += get(&counts->frees);
 }
@@ -45,6 +44,7 @@ static void heap_add(struct stats *stats, const struct heap *heap)
         pool_add(&stats->class[class_index], &pool->counts, held);
         pool_add(&stats->all, &pool->counts, held);
     }
+    stats->blocks_sent += get(&heap->counts.blocks_sent);
     stats->batches_sent += get(&heap->counts.batches_sent);
     stats->batches_applied += get(&heap->counts.batches_applied);
     stats->blocks_lost += get(&heap->counts.blocks_lost);
@@ -176,7 +176,7 @@ static void print_calls(struct report *report, const struct stats *stats)
     say_count(report, ", doublings ", all->grown);
     line_end(report);
     say_count(report, "  threads    ", stats->heaps);
-    say_count(report, " heaps; sent ", all->sent);
+    say_count(report, " heaps; sent ", stats->blocks_sent);
     say_count(report, " blocks in ", stats->batches_sent);
     say_count(report, " batches, ", stats->batches_applied);
     say_count(report, " applied; slabs claimed ", all->claims);

@@ -14,7 +14,7 @@
 struct class_stats {
     uint64_t slabs, blocks;     /* now */
     uint64_t live, cached;      /* blocks now: with the program; in magazines */
-    uint64_t taken, returned, refills, flushes, grown, claims, adopted, abandoned, sent, allocs, frees; /* since the start */
+    uint64_t taken, returned, refills, flushes, grown, claims, adopted, abandoned, allocs, frees; /* since the start */
 };
 
 struct stats {
@@ -30,7 +30,7 @@ struct stats {
     uint64_t mapped_peak_bytes;   /* the most that chunks and huge mappings ever were, as far as it was looked at */
     uint64_t used_peak_bytes;   /* most that slabs and large blocks ever had */
     uint64_t metadata_bytes;
-    uint64_t batches_sent, batches_applied, blocks_lost;
+    uint64_t blocks_sent, batches_sent, batches_applied, blocks_lost;
     uint64_t purged_bytes, purges;
     uint64_t heaps;
 };

@@ -33,7 +33,7 @@ struct pool_counts {
     _Atomic uint64_t taken, returned; /* blocks out of and back into slabs; taken - returned: in use or in magazines */
     _Atomic uint64_t slabs_made, slabs_released;
     _Atomic uint64_t refills, flushes, grown; /* slow calls; doublings of the magazine */
-    _Atomic uint64_t claims, adopted, abandoned, sent; /* slabs claimed by a free, taken from and put on the list; blocks sent away */
+    _Atomic uint64_t claims, adopted, abandoned; /* slabs claimed by a free, taken from and put on the list */
     _Atomic uint64_t allocs, frees;          /* every call, where the policy counts them */
     _Atomic uint64_t held; /* blocks in the magazine at the last slow call */
 };
@@ -64,7 +64,7 @@ struct waiting {
 };
 
 struct heap_counts {
-    _Atomic uint64_t batches_sent, batches_applied, blocks_lost;
+    _Atomic uint64_t blocks_sent, batches_sent, batches_applied, blocks_lost;
 };
 
 struct heap {

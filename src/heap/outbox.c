@@ -46,6 +46,7 @@ struct batch *neb_outbox_send(struct heap *heap, unsigned slot_index)
     struct batch *batch = slot->batch;
     if (batch == NULL)
         return NULL;
+    uint32_t count = batch->count;
     slot->batch = NULL;
     slot->bytes = 0;
     if (!neb_inbox_push(&neb_heap_by_id(slot->owner)->inbox, batch)) {
@@ -53,6 +54,7 @@ struct batch *neb_outbox_send(struct heap *heap, unsigned slot_index)
         return batch;
     }
     counter_add(&heap->counts.batches_sent, 1);
+    counter_add(&heap->counts.blocks_sent, count);
     return NULL;
 }
 
@@ -73,7 +75,6 @@ struct batch *neb_outbox_put(struct heap *heap, uint32_t owner, void *block, uns
     }
     batch->block[batch->count++] = block;
     slot->bytes += neb_size_class[class_index].size;
-    counter_add(&heap->pool[class_index].counts.sent, 1);
     if (refused == NULL && (batch->count == BATCH_BLOCKS || slot->bytes >= BATCH_BYTES_MAX))
         refused = neb_outbox_send(heap, owner % OUTBOX_SLOTS);
     return refused;

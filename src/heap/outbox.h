@@ -11,16 +11,15 @@
 #include "heap/heap.h"
 
 /* False: the block would be the first of a batch, or fill one; nothing changed. */
-NEB_INLINE bool outbox_add(struct heap *heap, uint32_t owner, void *block, unsigned class_index)
+NEB_INLINE bool outbox_add(struct heap *heap, uint32_t owner, void *block, uint32_t size)
 {
     struct outbox_slot *slot = &heap->outbox[owner % OUTBOX_SLOTS];
     struct batch *batch = slot->batch;
-    uint32_t bytes = slot->bytes + neb_size_class[class_index].size;
+    uint32_t bytes = slot->bytes + size;
     if (batch == NULL || slot->owner != owner || batch->count + 1 >= BATCH_BLOCKS || bytes >= BATCH_BYTES_MAX)
         return false;
     batch->block[batch->count++] = block;
     slot->bytes = bytes;
-    counter_add(&heap->pool[class_index].counts.sent, 1);
     return true;
 }
 

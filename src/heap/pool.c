@@ -105,26 +105,27 @@ static bool is_run(void *const *blocks, size_t count, size_t size)
 }
 
 /* The leading blocks that lie in slabs of this heap, as nearly all do; how many. Where a slab is one granule the page map and the address
- * say all but the bits. What is wrong with the next one is for blocks_give to find out. */
-static size_t own_give(struct heap *heap, void *const *blocks, size_t count)
+ * say all but the bits. What is wrong with the next one is for blocks_give to find out. Batches hold few neighbours: no look for runs. */
+NEB_INLINE size_t own_give(struct heap *heap, void *const *blocks, size_t count, bool has_runs)
 {
     const struct window window = window_copy();
     size_t given = 0;
     for (size_t offset; given < count && (offset = window_load(&window, blocks[given]) ^ heap->tag) <= ENTRY_OFFSET_MASK;) {
-        unsigned class_index = size_class_of_offset(offset);
-        const struct size_class *class = &neb_size_class[class_index];
+        void *const *rest = blocks + given;
+        const struct size_class *class = size_class_at(offset);
         if (NEB_UNLIKELY(size_class_is_wide(class)))
             break;
-        struct slab *slab = &page_map_chunk(blocks[given])->slab[chunk_granule_of(blocks[given])];
+        struct slab *slab = &page_map_chunk(*rest)->slab[chunk_granule_of(*rest)];
         bool had_bits = slab->free_count != 0;
         enum slab_answer answer;
-        size_t now = is_run(blocks + given, count - given, class->size) ? neb_slab_give(slab, blocks + given, count - given, &answer)
-                                                                        : slab_give_at(slab, class, ptr_address(blocks[given]) % GRANULE_BYTES);
+        size_t now = has_runs && is_run(rest, count - given, class->size) ? neb_slab_give(slab, rest, count - given, &answer)
+                                                                          : slab_give_at(slab, class, ptr_address(*rest) % GRANULE_BYTES);
         if (NEB_UNLIKELY(now == 0))
             break;
+        struct pool *pool = &heap->pool[size_class_of_offset(offset)];
         given += now;
-        counter_add(&heap->pool[class_index].counts.returned, now);
-        slab_settle(heap, &heap->pool[class_index], slab, had_bits);
+        counter_add(&pool->counts.returned, now);
+        slab_settle(heap, pool, slab, had_bits);
     }
     return given;
 }
@@ -146,7 +147,7 @@ static void batches_give(struct heap *heap, struct batch *work)
         struct batch *batch = work;
         work = batch->next;
         uint32_t entry = page_map_load(batch->block[0]);
-        for (uint32_t i = (uint32_t)own_give(heap, batch->block, batch->count); i < batch->count;) {
+        for (uint32_t i = (uint32_t)own_give(heap, batch->block, batch->count, false); i < batch->count;) {
             struct batch *refused;
             i += (uint32_t)blocks_give(heap, batch->block + i, batch->count - i, "free", &refused);
             if (refused != NULL) {
@@ -188,50 +189,51 @@ void neb_heap_empty_outbox(struct heap *heap)
 
 /* ---- blocks of other heaps ------------------------------------------------------------------------------------------- */
 
-/* The owner of a block of another heap, whose slab is one granule; 0: it is no such block. The page map and the address say all, without a
- * look at the slab's descriptor, whose line its owner is writing. */
-static uint32_t foreign_owner(const struct heap *heap, uint32_t entry)
+/* Of a block of another heap, whose slab is one granule; NULL: it is no such block. The page map and the address say all, without a look at
+ * the slab's descriptor, whose line its owner is writing. */
+static const struct size_class *foreign_class(const struct heap *heap, uint32_t entry)
 {
-    uint32_t owner = entry_owner(entry);
-    return entry_is_pooled(entry) && owner != heap->id && !size_class_is_wide(&neb_size_class[entry_class(entry)]) ? owner : 0;
+    if (!entry_is_pooled(entry) || entry_owner(entry) == 0 || entry_owner(entry) == heap->id)
+        return NULL;
+    const struct size_class *class = size_class_at(entry & ENTRY_OFFSET_MASK);
+    return size_class_is_wide(class) ? NULL : class;
 }
 
-static bool is_begin(const void *p, uint32_t entry)
+static bool is_begin(const struct size_class *class, const void *p)
 {
-    return size_class_is_begin(&neb_size_class[entry_class(entry)], ptr_address(p) % GRANULE_BYTES);
+    return size_class_is_begin(class, ptr_address(p) % GRANULE_BYTES);
 }
 
 /* False: it is no block of another heap, or neb_outbox_put has more to do. */
 static bool foreign_add(struct heap *heap, void *p)
 {
-    uint32_t entry = page_map_load(p), owner = foreign_owner(heap, entry);
-    return owner != 0 && is_begin(p, entry) && outbox_add(heap, owner, p, entry_class(entry));
+    uint32_t entry = page_map_load(p);
+    const struct size_class *class = foreign_class(heap, entry);
+    return class != NULL && is_begin(class, p) && outbox_add(heap, entry_owner(entry), p, class->size);
 }
 
 /* Whether the program frees for a while more than it takes, of what it did take before: then it will soon take as many, and what it frees
- * is warm here, not there. Where frees and allocations alternate a kept block would come and go for ever, each time as a slow call. Blocks
- * smaller than a line share it with their neighbours, which are the owner's. */
-static bool is_burst(struct heap *heap, unsigned class_index)
+ * is warm here, not there. Where frees and allocations alternate a kept block would come and go for ever, each time as a slow call. */
+static bool is_burst(struct pool *pool, const struct bin *bin)
 {
-    struct pool *pool = &heap->pool[class_index];
-    const struct bin *bin = &heap->bin[class_index];
-    if (pool->streak <= 0 || neb_size_class[class_index].size < KEPT_MIN || bin->top == bin->limit)
-        return false;
     uint16_t count = (uint16_t)(bin->top - pool->magazine);
     pool->burst = (uint8_t)(count < pool->burst_count ? 0 : pool->burst < BURST_FREES ? pool->burst + 1 : BURST_FREES);
     pool->burst_count = count;
     return pool->burst == BURST_FREES;
 }
 
+/* The heap's own window will do: what it does not know is for neb_pool_give, which makes it anew. */
 bool neb_pool_give_foreign(struct heap *heap, void *p)
 {
-    uint32_t entry = page_map_load(p), owner = foreign_owner(heap, entry);
-    if (owner == 0 || !is_begin(p, entry))
+    uint32_t entry = window_load(&heap->window, p);
+    const struct size_class *class = foreign_class(heap, entry);
+    if (NEB_UNLIKELY(class == NULL || !is_begin(class, p)))
         return false;
-    unsigned class_index = entry_class(entry);
-    struct bin *bin = &heap->bin[class_index];
-    if (!is_burst(heap, class_index) || *bin->top == p)
-        return outbox_add(heap, owner, p, class_index);
+    struct pool *pool = &heap->pool[entry_class(entry)];
+    struct bin *bin = heap_bin_at(heap, entry & ENTRY_OFFSET_MASK);
+    bool can_keep = pool->streak > 0 && class->size >= KEPT_MIN && bin->top != bin->limit;
+    if (!can_keep || !is_burst(pool, bin) || *bin->top == p)
+        return outbox_add(heap, entry_owner(entry), p, class->size);
     *++bin->top = p;
     return true;
 }
@@ -245,7 +247,7 @@ static void magazine_flush(struct heap *heap, unsigned class_index, size_t count
     struct bin *bin = &heap->bin[class_index];
     void **oldest = pool->magazine + 1;
     for (size_t given = 0; given < count;) {
-        given += own_give(heap, oldest + given, count - given);
+        given += own_give(heap, oldest + given, count - given, true);
         if (given < count && !foreign_add(heap, oldest[given]))
             blocks_give_fully(heap, oldest + given, 1, "free");
         given += given < count;
@@ -303,12 +305,13 @@ static bool pool_make_room(struct heap *heap, unsigned class_index)
 
 static bool foreign_give(struct heap *heap, void *p, const char *call)
 {
-    uint32_t entry = page_map_load(p), owner = foreign_owner(heap, entry);
-    if (owner == 0)
+    uint32_t entry = page_map_load(p);
+    const struct size_class *class = foreign_class(heap, entry);
+    if (class == NULL)
         return false;
-    if (NEB_UNLIKELY(!is_begin(p, entry)))
+    if (NEB_UNLIKELY(!is_begin(class, p)))
         neb_fault_invalid(call, p);
-    batches_give(heap, neb_outbox_put(heap, owner, p, entry_class(entry)));
+    batches_give(heap, neb_outbox_put(heap, entry_owner(entry), p, entry_class(entry)));
     return true;
 }
 

@@ -47,6 +47,12 @@ NEB_INLINE unsigned size_class_of_offset(size_t bin_offset)
     return (unsigned)((bin_offset - BIN_FIRST_OFFSET) / BIN_BYTES);
 }
 
+_Static_assert(sizeof(struct size_class) == BIN_BYTES, "a class lies as far behind the first as its bin does");
+NEB_INLINE const struct size_class *size_class_at(size_t bin_offset)
+{
+    return (const struct size_class *)(const void *)((const unsigned char *)neb_size_class + (bin_offset - BIN_FIRST_OFFSET));
+}
+
 /* size <= SMALL_MAX */
 NEB_INLINE unsigned size_class_of(size_t size)
 {

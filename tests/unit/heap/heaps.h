@@ -50,6 +50,7 @@ static inline void heap_give(struct heap *heap, void *p)
 static inline void heap_free(struct heap *heap, void *p)
 {
     heap_use(heap);
+    heap->window = window_copy();
     if (POLICY_EVERY_CALL_SLOW || !neb_pool_give_foreign(heap, p))
         neb_pool_give(heap, p, "free");
 }
@@ -64,6 +65,15 @@ static inline void heap_flush(struct heap *heap)
 static inline uint64_t count_of(const _Atomic uint64_t *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* Blocks of others that went into batches. */
+static inline uint64_t heap_sent(const struct heap *heap)
+{
+    uint64_t count = count_of(&heap->counts.blocks_sent);
+    for (unsigned slot = 0; slot < OUTBOX_SLOTS; slot++)
+        count += heap->outbox[slot].batch != NULL ? heap->outbox[slot].batch->count : 0;
+    return count;
 }
 
 static inline uint32_t owner_of(const void *p)

@@ -25,7 +25,7 @@ START_TEST(a_full_batch_is_sent)
     ck_assert_uint_eq(batches_in(owner, &blocks), 1);
     ck_assert_uint_eq(blocks, BATCH_BLOCKS);
     ck_assert_uint_eq(count_of(&heap->counts.batches_sent), 1);
-    ck_assert_uint_eq(count_of(&heap->pool[0].counts.sent), BATCH_BLOCKS);
+    ck_assert_uint_eq(count_of(&heap->counts.blocks_sent), BATCH_BLOCKS);
 }
 END_TEST
 
