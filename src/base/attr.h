@@ -19,9 +19,10 @@
 #define NEB_SECTION(name) __attribute__((section(name)))
 /* Called in every process, in a file of which else few use anything. */
 #define NEB_COMMON NEB_SECTION(".text.common")
+/* The reverse. */
+#define NEB_SELDOM NEB_SECTION(".text.seldom")
 /* Variables of which a process uses a page or none: they stand behind all others, which share few pages. */
 #define NEB_SPARSE NEB_SECTION(".bss.sparse")
-#define NEB_SPARSE_BEGUN NEB_SECTION(".bss.sparse.begun") /* the same, but of its beginning: that stands beside the others */
 #define NEB_ALIGNED(n) __attribute__((aligned(n)))
 
 #endif

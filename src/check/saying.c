@@ -19,7 +19,7 @@ enum { SYMBOLIZER_MS = 10000 }; /* reading a large program's debug information t
 static bool as_json;
 static int file = -1; /* of the option report; -1: stderr */
 static struct os_kept kept = OS_KEPT_NONE;
-static struct os_image here;  /* this library, whose frames say nothing */
+NEB_SPARSE static struct os_image here;  /* this library, whose frames say nothing */
 static char symbolizer[1024]; /* "": nobody */
 
 /* ---- one line at a time ------------------------------------------------------------------------------------------------ */

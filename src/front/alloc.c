@@ -107,7 +107,7 @@ static void *guarded_alloc(size_t size, size_t alignment, enum family family, bo
 }
 
 /* A cell that is dressed for the program (check/check.h), with spare bytes for it to grow. */
-static void *checked_from_heap(size_t size, size_t spare, size_t alignment, enum family family, bool clear)
+static NEB_SELDOM void *checked_from_heap(size_t size, size_t spare, size_t alignment, enum family family, bool clear)
 {
     void *guarded = guarded_alloc(size, alignment, family, clear);
     if (guarded != NULL)
@@ -196,7 +196,7 @@ static NEB_NOINLINE void *long_malloc(size_t size)
     return NEB_LIKELY(block != NULL) ? block : out_of_memory();
 }
 
-static NEB_NOINLINE void *checked_malloc(size_t size)
+static NEB_SELDOM NEB_NOINLINE void *checked_malloc(size_t size)
 {
     void *block = neb_hardened_alloc(size);
     return NEB_LIKELY(block != NULL) ? block : long_malloc(size);
@@ -217,7 +217,7 @@ NEB_NOINLINE void *neb_malloc_medium(size_t size)
 {
     if (NEB_UNLIKELY(size > SMALL_MAX))
         return neb_malloc_slow(size);
-    struct bin *bin = heap_bin_at(heap_current(), neb_bin_offset[(size + 15) >> STEP_SHIFT]);
+    struct bin *bin = heap_bin_at(heap_current(), size_medium_offset(size));
     void *block = bin_newest(bin);
     return NEB_LIKELY(block != NULL) ? bin_take(bin, block) : neb_malloc_slow(size);
 }
@@ -280,7 +280,7 @@ static size_t block_size(const void *p, uint32_t entry)
     return slab_block_index(slab, p) == SIZE_MAX ? 0 : neb_size_class[slab->class_index].size;
 }
 
-static size_t checked_size(const void *p, uint32_t entry, const char *call)
+static NEB_SELDOM size_t checked_size(const void *p, uint32_t entry, const char *call)
 {
     if (NEB_UNLIKELY(entry_is_region(entry)))
         return neb_region_usable(p, entry, call);
@@ -465,13 +465,13 @@ NEB_NOINLINE void neb_free_slow(void *p)
         free_rest(p);
 }
 
-void neb_free_checked(void *p, const char *call, unsigned family, size_t size, size_t alignment)
+NEB_SELDOM void neb_free_checked(void *p, const char *call, unsigned family, size_t size, size_t alignment)
 {
     free_as(p, &(struct check_call){call, family, size != SIZE_UNSTATED, alignment != 0, size, alignment});
 }
 
 /* Of the loader's blocks no byte more than the program knows of. */
-size_t neb_usable_size(const void *p)
+NEB_SELDOM size_t neb_usable_size(const void *p)
 {
     uint32_t entry = page_map_load(p);
     if (p == NULL || (entry == ENTRY_NONE && neb_loader_owns(p)))
@@ -486,7 +486,7 @@ size_t neb_usable_size(const void *p)
 
 /* The compiler may round up, and C++ libraries may pass what they asked for rounded to their own steps: only a size
  * of another class is surely wrong. */
-void neb_free_sized(void *p, size_t size, const char *call)
+NEB_SELDOM void neb_free_sized(void *p, size_t size, const char *call)
 {
     if (check_is_on() && POLICY_ORIGIN) {
         neb_free_checked(p, call, FAMILY_MALLOC, size, 0);
@@ -702,7 +702,7 @@ void neb_verify_freed(void)
     neb_heap_leave(heap);
 }
 
-size_t neb_trim(void)
+NEB_SELDOM size_t neb_trim(void)
 {
     int saved = errno;
     if (heap_is_in_emergency())

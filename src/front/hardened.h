@@ -82,7 +82,7 @@ NEB_INLINE void *neb_hardened_alloc(size_t size)
     struct heap *heap = hardened_enter();
     if (NEB_UNLIKELY(size >= BIG_MIN))
         return neb_hardened_alloc_rest(heap, size + 1);
-    size_t offset = neb_bin_offset[(size + 1 + 15) >> STEP_SHIFT];
+    size_t offset = size_bin_offset(size + 1);
     struct bin *bin = heap_bin_at(heap, offset);
     void *block = bin_newest(bin);
     size_t index = window_index_in(&heap->window, block);

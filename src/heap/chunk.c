@@ -183,7 +183,7 @@ static unsigned pick(uint64_t starts)
     return bits_lowest(starts);
 }
 
-void neb_chunk_harden(void)
+NEB_SELDOM void neb_chunk_harden(void)
 {
     neb_os_random(&random_state, sizeof random_state);
     random_state |= 1;
@@ -243,7 +243,7 @@ void neb_granules_give(struct chunk *chunk, unsigned first, unsigned count)
     neb_lock_give(&neb_locks[LOCK_CHUNK]);
 }
 
-bool neb_granules_extend(struct chunk *chunk, unsigned first, unsigned count, unsigned new_count)
+NEB_SELDOM bool neb_granules_extend(struct chunk *chunk, unsigned first, unsigned count, unsigned new_count)
 {
     if (first + new_count > CHUNK_GRANULES)
         return false;
@@ -263,7 +263,7 @@ bool neb_granules_extend(struct chunk *chunk, unsigned first, unsigned count, un
 /* ---- back to the system -------------------------------------------------------------------------------------------- */
 
 /* Purges a set of granules that this thread took out, run by run; the set that is clean now. */
-static uint64_t purge_runs(struct chunk *chunk, uint64_t set)
+static NEB_SELDOM uint64_t purge_runs(struct chunk *chunk, uint64_t set)
 {
     uint64_t cleaned = 0;
     while (set != 0) {
@@ -285,7 +285,7 @@ static bool chunk_is_superfluous(const struct chunk *chunk)
 }
 
 /* Takes the chunk out of all lists; called with the lock, which is given back. */
-static void chunk_remove(struct chunk *chunk)
+static NEB_SELDOM void chunk_remove(struct chunk *chunk)
 {
     chunk_set(chunk, 0, 0);
     counts.chunks--;
@@ -304,7 +304,7 @@ static void chunk_remove(struct chunk *chunk)
 }
 
 /* Purges or unmaps the chunk; called with the lock, which is given back. */
-static size_t chunk_clean(struct chunk *chunk)
+static NEB_SELDOM size_t chunk_clean(struct chunk *chunk)
 {
     uint64_t set = dirty_granules(chunk);
     size_t bytes = (size_t)bits_count(set) << GRANULE_SHIFT;
@@ -369,14 +369,14 @@ static void unmap_all(void)
     }
 }
 
-size_t neb_chunk_trim(void)
+NEB_SELDOM size_t neb_chunk_trim(void)
 {
     size_t given = purge_all();
     unmap_all();
     return given;
 }
 
-struct chunk_counts neb_chunk_counts(void)
+NEB_SELDOM struct chunk_counts neb_chunk_counts(void)
 {
     neb_lock_take(&neb_locks[LOCK_CHUNK]);
     struct chunk_counts now = counts;
@@ -385,7 +385,7 @@ struct chunk_counts neb_chunk_counts(void)
 }
 
 /* A descriptor that serves another chunk now is found there. */
-bool neb_chunks_walk(bool (*visit)(void *argument, struct chunk *chunk), void *argument)
+NEB_SELDOM bool neb_chunks_walk(bool (*visit)(void *argument, struct chunk *chunk), void *argument)
 {
     for (size_t leaf_index = 0; leaf_index < LEAF_COUNT; leaf_index++) {
         struct chunk_leaf *leaf = atomic_load_explicit(&neb_chunk_root[leaf_index], memory_order_acquire); /* P2 */

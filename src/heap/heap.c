@@ -17,7 +17,7 @@ enum {
     ID_SHARED = 1,
     ID_FIRST = 2,
     ID_NONE = (1 << HEAP_ID_BITS) - 1, /* of neb_heap_none: owns nothing, ever */
-    SEGMENTS = (1 << HEAP_ID_BITS) / HEAP_SEGMENT
+    SEGMENTS = 14
 };
 
 /* Empty and full at once. Its one element is read, never written. */
@@ -38,11 +38,11 @@ _Static_assert(CLASS_COUNT == 10 * 8, "each has its bin there");
 NEB_SPARSE struct heap neb_heap_shared;
 _Thread_local struct tls neb_tls __attribute__((tls_model("initial-exec"))) = {.heap = &neb_heap_none};
 
-struct segment {
-    _Atomic(struct heap *) heap[HEAP_SEGMENT];
-};
+typedef _Atomic(struct heap *) heap_entry;
 
-NEB_SPARSE_BEGUN static _Atomic(struct segment *) segments[SEGMENTS];
+/* Each is of twice as many heaps as the one before, so that few do for all ids, and share a page with other variables. */
+static _Atomic(heap_entry *) segments[SEGMENTS];
+_Static_assert(((HEAP_SEGMENT << SEGMENTS) - HEAP_SEGMENT) >= (1 << HEAP_ID_BITS), "each id has its place");
 static struct heap *unused;           /* heaps whose thread ended */
 static _Atomic uint32_t id_next = ID_FIRST;
 static _Atomic uint32_t alive_count;
@@ -61,30 +61,46 @@ static void heap_init(struct heap *heap, uint32_t id)
     atomic_store_explicit(&heap->inbox.head, &neb_inbox_closed, memory_order_relaxed); /* opened before it is used */
 }
 
+static unsigned segment_of(uint32_t id)
+{
+    return bits_log2_floor(id / HEAP_SEGMENT + 1);
+}
+
+static size_t segment_heaps(unsigned index)
+{
+    return (size_t)HEAP_SEGMENT << index;
+}
+
+static size_t place_in_segment(uint32_t id)
+{
+    return id - (segment_heaps(segment_of(id)) - HEAP_SEGMENT);
+}
+
 static bool table_set(uint32_t id, struct heap *heap)
 {
-    struct segment *segment = atomic_load_explicit(&segments[id / HEAP_SEGMENT], memory_order_relaxed); /* lock held */
+    unsigned index = segment_of(id);
+    heap_entry *segment = atomic_load_explicit(&segments[index], memory_order_relaxed); /* lock held */
     if (segment == NULL) {
-        segment = neb_meta_take(sizeof *segment, 64);
+        segment = neb_meta_take(segment_heaps(index) * sizeof *segment, 64);
         if (segment == NULL)
             return false;
-        atomic_store_explicit(&segments[id / HEAP_SEGMENT], segment, memory_order_release); /* H1 */
+        atomic_store_explicit(&segments[index], segment, memory_order_release); /* H1 */
     }
-    atomic_store_explicit(&segment->heap[id % HEAP_SEGMENT], heap, memory_order_release); /* H1 */
+    atomic_store_explicit(&segment[place_in_segment(id)], heap, memory_order_release); /* H1 */
     return true;
 }
 
-struct heap *neb_heap_by_id(uint32_t id)
+NEB_SELDOM struct heap *neb_heap_by_id(uint32_t id)
 {
     if (id == ID_SHARED)
         return &neb_heap_shared;
     if (id >= ID_NONE)
         return NULL;
-    struct segment *segment = atomic_load_explicit(&segments[id / HEAP_SEGMENT], memory_order_acquire); /* H1 */
-    return segment == NULL ? NULL : atomic_load_explicit(&segment->heap[id % HEAP_SEGMENT], memory_order_acquire); /* H1 */
+    heap_entry *segment = atomic_load_explicit(&segments[segment_of(id)], memory_order_acquire); /* H1 */
+    return segment == NULL ? NULL : atomic_load_explicit(&segment[place_in_segment(id)], memory_order_acquire); /* H1 */
 }
 
-uint32_t neb_heap_id_bound(void)
+NEB_SELDOM uint32_t neb_heap_id_bound(void)
 {
     return atomic_load_explicit(&id_next, memory_order_relaxed); /* by_id acquires */
 }
@@ -129,7 +145,7 @@ static struct heap *heap_take(void)
     return heap;
 }
 
-static struct heap *shared_enter(void)
+static NEB_SELDOM struct heap *shared_enter(void)
 {
     neb_lock_take(&neb_locks[LOCK_SHARED_HEAP]);
     struct heap *heap = &neb_heap_shared;
@@ -153,7 +169,7 @@ static bool thread_deserves_heap(struct tls *tls)
 }
 
 /* A handler has no scope of its own. */
-void neb_heap_set_aside(bool aside)
+NEB_SELDOM void neb_heap_set_aside(bool aside)
 {
     struct tls *tls = &neb_tls;
     if (aside && tls->state < THREAD_AMBIENT) {
@@ -174,7 +190,7 @@ static void slow_down(struct tls *tls)
     tls->state = THREAD_SLOW;
 }
 
-void neb_heap_harden(void)
+NEB_SELDOM void neb_heap_harden(void)
 {
     is_hardened = true;
     if (neb_tls.state == THREAD_HAS_HEAP)
@@ -186,7 +202,7 @@ bool neb_heap_is_hardened(void)
     return is_hardened;
 }
 
-size_t neb_heap_random(struct heap *heap, size_t bound)
+NEB_SELDOM size_t neb_heap_random(struct heap *heap, size_t bound)
 {
     if (NEB_UNLIKELY(heap->random == 0)) {
         neb_os_random(&heap->random, sizeof heap->random);
@@ -288,7 +304,7 @@ static void interrupt_again(struct tls *tls, struct interruption *interruption, 
         handler_set(tls, UINTPTR_MAX, 0);
 }
 
-bool neb_heap_interrupt(struct interruption *interruption, const void *context, uintptr_t frame)
+NEB_SELDOM bool neb_heap_interrupt(struct interruption *interruption, const void *context, uintptr_t frame)
 {
     struct tls *tls = &neb_tls;
     if (tls->state == THREAD_IN_HANDLER && !is_below_handler(tls, neb_signal_sp(context)))
@@ -311,7 +327,7 @@ bool neb_heap_interrupt(struct interruption *interruption, const void *context, 
 
 /* The state is exactly as it was found, also where it was found in the middle of a change. Not, if the handler was
  * thought to have been left: then it is somebody else's by now. */
-void neb_heap_resume(const struct interruption *interruption)
+NEB_SELDOM void neb_heap_resume(const struct interruption *interruption)
 {
     struct tls *tls = &neb_tls;
     if (tls->state != THREAD_IN_HANDLER)
@@ -326,7 +342,7 @@ void neb_heap_resume(const struct interruption *interruption)
 
 /* ---- the end ----------------------------------------------------------------------------------------------------------- */
 
-void neb_heap_end(void)
+NEB_SELDOM void neb_heap_end(void)
 {
     neb_heap_end_left_handler();
     struct heap *heap = neb_tls.state == THREAD_SLOW ? neb_tls.aside : neb_tls.heap;

@@ -11,7 +11,7 @@ struct ownerless {
 };
 
 NEB_SPARSE static struct ownerless ownerless[CLASS_COUNT];
-_Static_assert(LOCK_REGION - LOCK_OWNERLESS == CLASS_COUNT, "each list has its lock");
+_Static_assert(LOCK_COUNT - LOCK_OWNERLESS == CLASS_COUNT, "each list has its lock");
 
 static struct lock *lock_of(const struct ownerless *list)
 {
@@ -63,7 +63,7 @@ void neb_slab_detach(struct slab *slab)
 }
 
 /* On the list before it is without owner: whoever claims it sees that it is listed. */
-void neb_slab_abandon(struct heap *heap, struct slab *slab)
+NEB_SELDOM void neb_slab_abandon(struct heap *heap, struct slab *slab)
 {
     struct ownerless *list = &ownerless[slab->class_index];
     counter_add(&heap->pool[slab->class_index].counts.abandoned, 1);
@@ -101,12 +101,12 @@ bool neb_slab_claim(struct heap *heap, struct slab *slab, uint32_t entry)
     return true;
 }
 
-uint32_t neb_ownerless_count(unsigned class_index)
+NEB_SELDOM uint32_t neb_ownerless_count(unsigned class_index)
 {
     return atomic_load_explicit(&ownerless[class_index].count, memory_order_relaxed); /* a hint */
 }
 
-bool neb_ownerless_is_wanted(unsigned class_index)
+NEB_SELDOM bool neb_ownerless_is_wanted(unsigned class_index)
 {
     return atomic_load_explicit(&ownerless[class_index].is_wanted, memory_order_relaxed); /* a hint */
 }
@@ -117,7 +117,8 @@ struct slab *neb_slab_adopt(struct heap *heap, unsigned class_index)
     struct ownerless *list = &ownerless[class_index];
     struct slab *adopted = NULL;
     if (neb_ownerless_count(class_index) == 0) {
-        atomic_store_explicit(&list->is_wanted, true, memory_order_relaxed);
+        if (neb_heap_others_exist()) /* else nobody could give one, and a page stays untouched */
+            atomic_store_explicit(&list->is_wanted, true, memory_order_relaxed);
         return NULL;
     }
     neb_lock_take(lock_of(list));
@@ -175,7 +176,7 @@ void neb_slab_release(struct heap *heap, struct slab *slab)
 }
 
 /* A slab of which no block is out would wait on the list for ever: no free can claim it. */
-void neb_slab_pass_on(struct heap *heap, struct slab *slab)
+NEB_SELDOM void neb_slab_pass_on(struct heap *heap, struct slab *slab)
 {
     if (slab_is_unused(slab))
         neb_slab_release(heap, slab);

@@ -108,7 +108,7 @@ static bool states_keep_locked(void)
     return true;
 }
 
-bool neb_page_map_keep_states(void)
+NEB_COLD bool neb_page_map_keep_states(void)
 {
     neb_lock_take(&neb_locks[LOCK_PAGE_MAP]);
     bool kept = states_memory != NULL || states_keep_locked();

@@ -132,7 +132,7 @@ NEB_INLINE size_t own_give(struct heap *heap, void *const *blocks, size_t count,
 
 /* Frees bring blocks to whoever owns their slab, so that who owns many gets many, while another heap may make new slabs for want of free
  * blocks. bench: epoch had 25 MiB in slabs for 3 MiB that were in use. */
-static void surplus_share(struct heap *heap, unsigned class_index)
+static NEB_SELDOM void surplus_share(struct heap *heap, unsigned class_index)
 {
     struct pool *pool = &heap->pool[class_index];
     if (!neb_heap_others_exist() || !neb_ownerless_is_wanted(class_index) || list_is_empty(&pool->partial))
@@ -184,7 +184,8 @@ void neb_heap_apply_inbox(struct heap *heap)
 void neb_heap_empty_outbox(struct heap *heap)
 {
     for (unsigned slot = 0; slot < OUTBOX_SLOTS; slot++)
-        batches_give(heap, neb_outbox_send(heap, slot));
+        if (heap->outbox[slot].batch != NULL)
+            batches_give(heap, neb_outbox_send(heap, slot));
 }
 
 /* ---- blocks of other heaps ------------------------------------------------------------------------------------------- */
@@ -270,7 +271,7 @@ static bool is_consumer(const struct heap *heap, unsigned class_index)
 }
 
 /* All but the one that a refill would take first. */
-static void abandon_partial(struct heap *heap, struct pool *pool)
+static NEB_SELDOM void abandon_partial(struct heap *heap, struct pool *pool)
 {
     if (list_is_empty(&pool->partial))
         return;
@@ -303,7 +304,7 @@ static bool pool_make_room(struct heap *heap, unsigned class_index)
     return true;
 }
 
-static bool foreign_give(struct heap *heap, void *p, const char *call)
+static NEB_SELDOM bool foreign_give(struct heap *heap, void *p, const char *call)
 {
     uint32_t entry = page_map_load(p);
     const struct size_class *class = foreign_class(heap, entry);

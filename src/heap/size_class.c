@@ -30,17 +30,15 @@ const struct size_class neb_size_class[CLASS_COUNT] = {
 #define TIMES8(c) TIMES4(c), TIMES4(c)
 #define TIMES16(c) TIMES8(c), TIMES8(c)
 #define TIMES32(c) TIMES16(c), TIMES16(c)
-#define TIMES64(c) TIMES32(c), TIMES32(c)
-#define TIMES128(c) TIMES64(c), TIMES64(c)
-#define TIMES256(c) TIMES128(c), TIMES128(c)
 #define DOUBLING(times, c) \
     times(c), times((c) + 1), times((c) + 2), times((c) + 3), times((c) + 4), times((c) + 5), times((c) + 6), times((c) + 7)
 
-const uint16_t neb_bin_offset[SMALL_STEPS + 1] = {
+const uint16_t neb_bin_offset[] = {
     BIN(0), /* malloc(0) */
-    DOUBLING(TIMES1, 0),   DOUBLING(TIMES1, 8),   DOUBLING(TIMES2, 16),  DOUBLING(TIMES4, 24), DOUBLING(TIMES8, 32),
-    DOUBLING(TIMES16, 40), DOUBLING(TIMES32, 48), DOUBLING(TIMES64, 56), DOUBLING(TIMES128, 64), DOUBLING(TIMES256, 72),
+    DOUBLING(TIMES1, 0),  DOUBLING(TIMES1, 8),  DOUBLING(TIMES2, 16), DOUBLING(TIMES4, 24),
+    DOUBLING(TIMES1, 32), DOUBLING(TIMES2, 40), DOUBLING(TIMES4, 48), DOUBLING(TIMES8, 56), DOUBLING(TIMES16, 64), DOUBLING(TIMES32, 72),
 };
 
+_Static_assert(SIZE(31) == FAST_MAX && SIZE(32) - SIZE(31) == 1u << MEDIUM_SHIFT, "where the steps become wider");
 _Static_assert(HOLDS(75, SLAB_GRANULES_MAX), "49,152 bytes: the one class but 45,056 that needs so many");
 _Static_assert(SIZE(CLASS_COUNT - 1) == SMALL_MAX, "the last class is the largest small size");

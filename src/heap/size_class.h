@@ -28,8 +28,10 @@ struct size_class {
 };
 
 extern const struct size_class neb_size_class[CLASS_COUNT];
-/* By (size + 15) / 16: offset of the bin in struct heap. */
-extern const uint16_t neb_bin_offset[SMALL_STEPS + 1];
+/* Offset of the bin in struct heap: by (size + 15) / 16 up to FAST_MAX, then by (size + 127) / 128, of which all larger classes are multiples.
+ * Little, so that few of its pages are mapped. */
+enum { MEDIUM_SHIFT = 7, FAST_STEPS = (FAST_MAX >> STEP_SHIFT) + 1, MEDIUM_STEP_FIRST = (FAST_MAX >> MEDIUM_SHIFT) + 1 };
+extern const uint16_t neb_bin_offset[FAST_STEPS + (SMALL_MAX >> MEDIUM_SHIFT) + 1 - MEDIUM_STEP_FIRST];
 
 NEB_INLINE bool size_class_is_big(const struct size_class *class)
 {
@@ -53,10 +55,22 @@ NEB_INLINE const struct size_class *size_class_at(size_t bin_offset)
     return (const struct size_class *)(const void *)((const unsigned char *)neb_size_class + (bin_offset - BIN_FIRST_OFFSET));
 }
 
+/* FAST_MAX < size <= SMALL_MAX */
+NEB_INLINE size_t size_medium_offset(size_t size)
+{
+    return neb_bin_offset[((size + (1u << MEDIUM_SHIFT) - 1) >> MEDIUM_SHIFT) + FAST_STEPS - MEDIUM_STEP_FIRST];
+}
+
+/* size <= SMALL_MAX */
+NEB_INLINE size_t size_bin_offset(size_t size)
+{
+    return NEB_LIKELY(size <= FAST_MAX) ? neb_bin_offset[(size + 15) >> STEP_SHIFT] : size_medium_offset(size);
+}
+
 /* size <= SMALL_MAX */
 NEB_INLINE unsigned size_class_of(size_t size)
 {
-    return size_class_of_offset(neb_bin_offset[(size + 15) >> STEP_SHIFT]);
+    return size_class_of_offset(size_bin_offset(size));
 }
 
 NEB_INLINE size_t size_class_index(const struct size_class *class, size_t offset)

@@ -170,7 +170,7 @@ static bool range_is_free(const struct slab *slab, size_t begin, size_t end)
 
 /* A part is a page, or the smallest whole number of pages such that 64 parts cover the slab. Neighbouring parts go
  * back in one system call. */
-size_t neb_slab_purge(struct slab *slab)
+NEB_SELDOM size_t neb_slab_purge(struct slab *slab)
 {
     size_t bytes = (size_t)slab->granules << GRANULE_SHIFT, page = neb_vm_page_size();
     size_t part = bytes / 64 > page ? bytes / 64 : page;

@@ -62,7 +62,7 @@ static size_t pool_idle(struct heap *heap, unsigned class_index)
     return slabs_purge(heap, &heap->pool[class_index]);
 }
 
-static void heap_sweep(struct heap *heap)
+static NEB_SELDOM void heap_sweep(struct heap *heap)
 {
     for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
         struct pool *pool = &heap->pool[class_index];
@@ -97,7 +97,7 @@ uint32_t neb_heap_decay(void)
 }
 
 /* Slabs without owner are adopted, purged, and put back: no lock is held while the system works. */
-static size_t ownerless_purge(struct heap *heap, unsigned class_index)
+static NEB_SELDOM size_t ownerless_purge(struct heap *heap, unsigned class_index)
 {
     struct pool *pool = &heap->pool[class_index];
     uint32_t count = neb_ownerless_count(class_index);
@@ -121,7 +121,7 @@ static size_t ownerless_purge(struct heap *heap, unsigned class_index)
     return given;
 }
 
-size_t neb_heap_trim(struct heap *heap)
+NEB_SELDOM size_t neb_heap_trim(struct heap *heap)
 {
     size_t given = 0;
     neb_heap_apply_inbox(heap);
@@ -156,7 +156,7 @@ static void pool_abandon(struct heap *heap, struct pool *pool)
 }
 
 /* Nothing that can claim a slab or fill an outbox may stand between the abandoning and the close. */
-void neb_heap_give_up(struct heap *heap)
+NEB_SELDOM void neb_heap_give_up(struct heap *heap)
 {
     do {
         do {

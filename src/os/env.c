@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-const char *neb_env_value(char *const *environment, const char *name)
+NEB_COMMON const char *neb_env_value(char *const *environment, const char *name)
 {
     if (environment == NULL || getauxval(AT_SECURE) != 0)
         return NULL;
@@ -50,12 +50,12 @@ void neb_os_complain(const char *what)
     neb_os_write(STDERR_FILENO, text.data, text.length);
 }
 
-int neb_os_error(void)
+NEB_COMMON int neb_os_error(void)
 {
     return errno;
 }
 
-void neb_os_set_error(int error)
+NEB_COMMON void neb_os_set_error(int error)
 {
     errno = error;
 }
@@ -162,7 +162,7 @@ _Noreturn NEB_COLD void neb_panic(const char *file, int line, const char *what)
     neb_os_abort();
 }
 
-uint32_t neb_clock_ms(void)
+NEB_COMMON uint32_t neb_clock_ms(void)
 {
     struct timespec now = {0, 0};
     (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);

@@ -52,7 +52,7 @@ static bool try_once(struct lock *lock)
                                                    memory_order_relaxed);
 }
 
-bool neb_lock_try(struct lock *lock)
+NEB_COMMON bool neb_lock_try(struct lock *lock)
 {
     hold_more();
     bool taken = try_once(lock);
@@ -80,14 +80,14 @@ static NEB_COLD void lock_take_slow(struct lock *lock)
     errno = saved;
 }
 
-void neb_lock_take(struct lock *lock)
+NEB_COMMON void neb_lock_take(struct lock *lock)
 {
     hold_more();
     if (!try_once(lock))
         lock_take_slow(lock);
 }
 
-void neb_lock_give(struct lock *lock)
+NEB_COMMON void neb_lock_give(struct lock *lock)
 {
     if (!neb_hold.all && atomic_exchange_explicit(&lock->state, FREE, memory_order_release) == CONTENDED) /* L1 */
         syscall(SYS_futex, &lock->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);

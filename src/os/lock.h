@@ -14,8 +14,7 @@ enum lock_rank {
     LOCK_QUARANTINE,  /* order of freed blocks that are kept back; never held with another */
     LOCK_SHARED_HEAP, /* the heap of threads that have none of their own */
     LOCK_HEAP_TABLE,  /* ids and the free list of heap structures */
-    LOCK_OWNERLESS,   /* one for each size class: the list of ownerless partial slabs; never two at a time */
-    LOCK_REGION = LOCK_OWNERLESS + 80, /* memory of scopes, bump arenas, pools and stacks */
+    LOCK_REGION,      /* memory of scopes, bump arenas, pools and stacks */
     LOCK_CHUNK,       /* granules of all chunks */
     LOCK_HUGE,        /* table of huge blocks, kept mappings */
     LOCK_PAGE_MAP,    /* growth of the page map */
@@ -27,7 +26,9 @@ enum lock_rank {
     LOCK_TRACE_FILE,  /* the end of the file that is written */
     LOCK_GUARD,       /* slots of guarded blocks; never held with another */
     LOCK_META,        /* memory for metadata */
-    LOCK_COUNT
+    LOCK_OWNERLESS,   /* one for each size class: the list of ownerless partial slabs; never two at a time, nor any other in them. Last, so
+                       * that all others share a page */
+    LOCK_COUNT = LOCK_OWNERLESS + 80
 };
 
 struct lock {

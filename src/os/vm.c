@@ -121,7 +121,7 @@ bool neb_vm_commit(void *base, size_t bytes)
     return true;
 }
 
-bool neb_vm_unmap(void *base, size_t bytes)
+NEB_SELDOM bool neb_vm_unmap(void *base, size_t bytes)
 {
     if (munmap(base, bytes) != 0)
         return false;
@@ -129,7 +129,7 @@ bool neb_vm_unmap(void *base, size_t bytes)
     return true;
 }
 
-bool neb_vm_purge(void *base, size_t bytes)
+NEB_SELDOM bool neb_vm_purge(void *base, size_t bytes)
 {
     if (madvise(base, bytes, MADV_DONTNEED) != 0)
         return false;
@@ -144,7 +144,7 @@ void neb_vm_populate(void *base, size_t bytes)
         count(&populated_bytes, bytes);
 }
 
-void neb_vm_advise_huge(void *base, size_t bytes)
+NEB_SELDOM void neb_vm_advise_huge(void *base, size_t bytes)
 {
     (void)madvise(base, bytes, MADV_HUGEPAGE);
 }
@@ -154,12 +154,12 @@ bool neb_vm_guard(void *base, size_t bytes)
     return mprotect(base, bytes, PROT_NONE) == 0;
 }
 
-bool neb_vm_unguard(void *base, size_t bytes)
+NEB_SELDOM bool neb_vm_unguard(void *base, size_t bytes)
 {
     return open_or_replace(base, bytes);
 }
 
-bool neb_vm_name(void *base, size_t bytes, const char *name)
+NEB_SELDOM bool neb_vm_name(void *base, size_t bytes, const char *name)
 {
     enum { SET_VMA = 0x53564d41, SET_VMA_ANON_NAME = 0 }; /* Linux 5.17 */
     return prctl(SET_VMA, SET_VMA_ANON_NAME, base, bytes, name) == 0;
@@ -173,7 +173,7 @@ static void count_resize(size_t old_bytes, size_t new_bytes)
         count(&unmapped_bytes, old_bytes - new_bytes);
 }
 
-bool neb_vm_resize_in_place(void *base, size_t old_bytes, size_t new_bytes)
+NEB_SELDOM bool neb_vm_resize_in_place(void *base, size_t old_bytes, size_t new_bytes)
 {
     if (mremap(base, old_bytes, new_bytes, 0) == MAP_FAILED)
         return false;
@@ -181,7 +181,7 @@ bool neb_vm_resize_in_place(void *base, size_t old_bytes, size_t new_bytes)
     return true;
 }
 
-bool neb_vm_move(void *base, size_t old_bytes, void *target, size_t new_bytes)
+NEB_SELDOM bool neb_vm_move(void *base, size_t old_bytes, void *target, size_t new_bytes)
 {
     if (mremap(base, old_bytes, new_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, target) == MAP_FAILED)
         return false;
@@ -190,7 +190,7 @@ bool neb_vm_move(void *base, size_t old_bytes, void *target, size_t new_bytes)
     return true;
 }
 
-struct vm_counts neb_vm_counts(void)
+NEB_SELDOM struct vm_counts neb_vm_counts(void)
 {
     return (struct vm_counts){
         .mapped_peak_bytes = atomic_load_explicit(&mapped_peak_bytes, memory_order_relaxed),

@@ -54,7 +54,6 @@ enum {
     BIG_MIN = 8192,         /* bytes; blocks above are big: a few of them in the wrong place are a megabyte */
     SLAB_GRANULES_MAX = 3   /* bench: mstress had 19 MiB with slabs of at least 8 blocks, and has 14 with such of at least 2 */
 };
-#define SMALL_STEPS (SMALL_MAX >> STEP_SHIFT)
 /* Up to here a block is a run of a chunk's granules, above a mapping of its own. Half a chunk always fits beside
  * another. Bytes. */
 #define LARGE_MAX (CHUNK_BYTES / 2)
@@ -120,7 +119,7 @@ enum {
     TICK_CALLS = 16,    /* slow calls between two looks at the clock, which takes some 20 ns */
     DECAY_CHUNKS_MAX = 16, /* chunks purged at one tick: 64 MiB take some ms */
     HEAP_ID_BITS = 19,  /* of a page-map entry: half a million threads at a time */
-    HEAP_SEGMENT = 64  /* heaps in a segment of the table from ids to heaps */
+    HEAP_SEGMENT = 64  /* heaps in the first segment of the table from ids to heaps */
 };
 
 /* ---- huge blocks ------------------------------------------------------------------------------------------------ */
