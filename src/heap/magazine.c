@@ -35,6 +35,13 @@ bool neb_magazine_create(struct heap *heap, unsigned class_index)
     return true;
 }
 
+/* Up to a page the next order; beyond, at once what the magazine can ever need. Pages that it does not come to are not touched, while arrays
+ * that were outgrown would be. bench: bulk had 2.7 MiB, of which 128 KiB were arrays before the last. */
+static unsigned order_next(unsigned order, size_t largest)
+{
+    return order < MAGAZINE_ORDER_DOUBLES ? order + 1 : bits_log2_ceil((largest + 1) * sizeof(void *));
+}
+
 /* First the entries that the bytes of a new magazine did not allow, then a larger array. */
 bool neb_magazine_grow(struct heap *heap, unsigned class_index)
 {
@@ -44,17 +51,17 @@ bool neb_magazine_grow(struct heap *heap, unsigned class_index)
     size_t largest = entries_max(class_index, MAGAZINE_ORDER_MAX, bytes_max(class_index));
     if (limit >= largest)
         return false;
-    size_t goal = 2 * limit < largest ? 2 * limit : largest;
+    size_t goal = 2 * limit + 1 < largest ? 2 * limit + 1 : largest;
     if (goal >= ((size_t)1 << pool->order) / sizeof(void *)) {
-        void **larger = neb_meta_array_take(pool->order + 1u);
+        unsigned order = order_next(pool->order, largest);
+        void **larger = neb_meta_array_take(order);
         if (larger == NULL)
             return false;
         for (size_t i = 0; i <= count; i++)
             larger[i] = pool->magazine[i];
         neb_meta_array_give(pool->magazine, pool->order);
         pool->magazine = larger;
-        pool->order++;
-        goal = entries_max(class_index, pool->order, bytes_max(class_index));
+        pool->order = (uint8_t)order;
     }
     bin->top = pool->magazine + count;
     bin->limit = pool->magazine + goal;

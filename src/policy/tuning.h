@@ -68,6 +68,7 @@ enum {
 
 enum {
     MAGAZINE_ORDER_START = 9,      /* a magazine begins with 512 bytes: 63 entries and the NULL below them */
+    MAGAZINE_ORDER_DOUBLES = 12,   /* up to a page */
     MAGAZINE_ORDER_MAX = 17,       /* 16,383 entries: bulk patterns of 10,000 blocks then need no flush */
     MAGAZINE_MIN = 4,              /* entries, for the largest classes */
     MAGAZINE_START_BYTES = 32768,  /* blocks that a new magazine may hold */
