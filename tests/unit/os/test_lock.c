@@ -92,7 +92,7 @@ static void *hold_in_turn(void *unused)
 {
     (void)unused;
     for (unsigned i = 0; !atomic_load_explicit(&is_over, memory_order_relaxed); i++) {
-        struct lock *first = &neb_locks[i % LOCK_COUNT], *last = &neb_locks[LOCK_META];
+        struct lock *first = &neb_locks[i % LOCK_COUNT], *last = &neb_locks[LOCK_COUNT - 1];
         neb_lock_take(first);
         if (first != last) {
             neb_lock_take(last);
