@@ -19,8 +19,9 @@
 #define NEB_SECTION(name) __attribute__((section(name)))
 /* Called in every process, in a file of which else few use anything. */
 #define NEB_COMMON NEB_SECTION(".text.common")
-/* The reverse. */
+/* The reverse: called in few processes, and in those that have several threads. */
 #define NEB_SELDOM NEB_SECTION(".text.seldom")
+#define NEB_THREADED NEB_SECTION(".text.threaded")
 /* Variables of which a process uses a page or none: they stand behind all others, which share few pages. */
 #define NEB_SPARSE NEB_SECTION(".bss.sparse")
 #define NEB_ALIGNED(n) __attribute__((aligned(n)))

@@ -90,7 +90,7 @@ static bool table_set(uint32_t id, struct heap *heap)
     return true;
 }
 
-NEB_SELDOM struct heap *neb_heap_by_id(uint32_t id)
+NEB_THREADED struct heap *neb_heap_by_id(uint32_t id)
 {
     if (id == ID_SHARED)
         return &neb_heap_shared;
@@ -100,7 +100,7 @@ NEB_SELDOM struct heap *neb_heap_by_id(uint32_t id)
     return segment == NULL ? NULL : atomic_load_explicit(&segment[place_in_segment(id)], memory_order_acquire); /* H1 */
 }
 
-NEB_SELDOM uint32_t neb_heap_id_bound(void)
+NEB_THREADED uint32_t neb_heap_id_bound(void)
 {
     return atomic_load_explicit(&id_next, memory_order_relaxed); /* by_id acquires */
 }
@@ -145,7 +145,7 @@ static struct heap *heap_take(void)
     return heap;
 }
 
-static NEB_SELDOM struct heap *shared_enter(void)
+static NEB_THREADED struct heap *shared_enter(void)
 {
     neb_lock_take(&neb_locks[LOCK_SHARED_HEAP]);
     struct heap *heap = &neb_heap_shared;
@@ -342,7 +342,7 @@ NEB_SELDOM void neb_heap_resume(const struct interruption *interruption)
 
 /* ---- the end ----------------------------------------------------------------------------------------------------------- */
 
-NEB_SELDOM void neb_heap_end(void)
+NEB_THREADED void neb_heap_end(void)
 {
     neb_heap_end_left_handler();
     struct heap *heap = neb_tls.state == THREAD_SLOW ? neb_tls.aside : neb_tls.heap;

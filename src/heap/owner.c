@@ -63,7 +63,7 @@ void neb_slab_detach(struct slab *slab)
 }
 
 /* On the list before it is without owner: whoever claims it sees that it is listed. */
-NEB_SELDOM void neb_slab_abandon(struct heap *heap, struct slab *slab)
+NEB_THREADED void neb_slab_abandon(struct heap *heap, struct slab *slab)
 {
     struct ownerless *list = &ownerless[slab->class_index];
     counter_add(&heap->pool[slab->class_index].counts.abandoned, 1);
@@ -101,12 +101,12 @@ bool neb_slab_claim(struct heap *heap, struct slab *slab, uint32_t entry)
     return true;
 }
 
-NEB_SELDOM uint32_t neb_ownerless_count(unsigned class_index)
+NEB_THREADED uint32_t neb_ownerless_count(unsigned class_index)
 {
     return atomic_load_explicit(&ownerless[class_index].count, memory_order_relaxed); /* a hint */
 }
 
-NEB_SELDOM bool neb_ownerless_is_wanted(unsigned class_index)
+NEB_THREADED bool neb_ownerless_is_wanted(unsigned class_index)
 {
     return atomic_load_explicit(&ownerless[class_index].is_wanted, memory_order_relaxed); /* a hint */
 }
@@ -176,7 +176,7 @@ void neb_slab_release(struct heap *heap, struct slab *slab)
 }
 
 /* A slab of which no block is out would wait on the list for ever: no free can claim it. */
-NEB_SELDOM void neb_slab_pass_on(struct heap *heap, struct slab *slab)
+NEB_THREADED void neb_slab_pass_on(struct heap *heap, struct slab *slab)
 {
     if (slab_is_unused(slab))
         neb_slab_release(heap, slab);

@@ -132,7 +132,7 @@ NEB_INLINE size_t own_give(struct heap *heap, void *const *blocks, size_t count,
 
 /* Frees bring blocks to whoever owns their slab, so that who owns many gets many, while another heap may make new slabs for want of free
  * blocks. bench: epoch had 25 MiB in slabs for 3 MiB that were in use. */
-static NEB_SELDOM void surplus_share(struct heap *heap, unsigned class_index)
+static NEB_THREADED void surplus_share(struct heap *heap, unsigned class_index)
 {
     struct pool *pool = &heap->pool[class_index];
     if (!neb_heap_others_exist() || !neb_ownerless_is_wanted(class_index) || list_is_empty(&pool->partial))
@@ -224,7 +224,7 @@ static bool is_burst(struct pool *pool, const struct bin *bin)
 }
 
 /* The heap's own window will do: what it does not know is for neb_pool_give, which makes it anew. */
-bool neb_pool_give_foreign(struct heap *heap, void *p)
+NEB_THREADED bool neb_pool_give_foreign(struct heap *heap, void *p)
 {
     uint32_t entry = window_load(&heap->window, p);
     const struct size_class *class = foreign_class(heap, entry);
@@ -271,7 +271,7 @@ static bool is_consumer(const struct heap *heap, unsigned class_index)
 }
 
 /* All but the one that a refill would take first. */
-static NEB_SELDOM void abandon_partial(struct heap *heap, struct pool *pool)
+static NEB_THREADED void abandon_partial(struct heap *heap, struct pool *pool)
 {
     if (list_is_empty(&pool->partial))
         return;
@@ -304,7 +304,7 @@ static bool pool_make_room(struct heap *heap, unsigned class_index)
     return true;
 }
 
-static NEB_SELDOM bool foreign_give(struct heap *heap, void *p, const char *call)
+static NEB_THREADED bool foreign_give(struct heap *heap, void *p, const char *call)
 {
     uint32_t entry = page_map_load(p);
     const struct size_class *class = foreign_class(heap, entry);

@@ -156,7 +156,7 @@ static void pool_abandon(struct heap *heap, struct pool *pool)
 }
 
 /* Nothing that can claim a slab or fill an outbox may stand between the abandoning and the close. */
-NEB_SELDOM void neb_heap_give_up(struct heap *heap)
+NEB_THREADED void neb_heap_give_up(struct heap *heap)
 {
     do {
         do {
