@@ -45,8 +45,9 @@ static NEB_COLD void throw_bad_alloc(void)
 
 static NEB_COLD void *new_slow(size_t size, size_t alignment, enum family family)
 {
+    struct place place = PLACE_OF_PROGRAM();
     for (;;) {
-        void *block = neb_allocate_as(size, alignment, family);
+        void *block = neb_allocate_as(size, alignment, family, &place);
         if (block != NULL)
             return block;
         new_handler handler = current_handler();
@@ -60,7 +61,8 @@ static NEB_COLD void *new_slow(size_t size, size_t alignment, enum family family
  * library's own form takes over: it tries the throwing form, which is ours, and turns every exception into NULL. */
 static NEB_COLD void *new_nothrow_slow(size_t size, size_t alignment, enum family family, const void *nothrow)
 {
-    void *block = neb_allocate_as(size, alignment, family);
+    struct place place = PLACE_OF_PROGRAM();
+    void *block = neb_allocate_as(size, alignment, family, &place);
     if (block != NULL)
         return block;
     void *(*plain)(size_t, const void *) = NULL;
@@ -80,7 +82,7 @@ static void *new_recorded(size_t size, size_t alignment)
 
 static void *allocate_recorded(size_t size, size_t alignment)
 {
-    return neb_allocate_as(size, alignment, FAMILY_NEW);
+    return neb_allocate_as(size, alignment, FAMILY_NEW, NULL);
 }
 
 NEB_INLINE void *new_aligned(size_t size, size_t alignment, enum family family)

@@ -78,9 +78,9 @@ void neb_check_child(void)
     neb_hold.number = 0;
 }
 
-static uint32_t stack_here(void)
+static uint32_t stack_at(const struct place *place)
 {
-    return POLICY_ORIGIN && check_has(CHECK_ORIGIN) ? neb_stack_number(neb_check.stack_depth) : 0;
+    return POLICY_ORIGIN && check_has(CHECK_ORIGIN) ? neb_stack_number(place, neb_check.stack_depth) : 0;
 }
 
 /* ---- records ------------------------------------------------------------------------------------------------------------- */
@@ -131,15 +131,15 @@ static void slack_set(const struct cell *cell, size_t slack)
         atomic_store_explicit(&cell->record->slack, (uint16_t)(slack - slack_least()), memory_order_relaxed);
 }
 
-static void origin_set(struct cell_record *record)
+static void origin_set(struct cell_record *record, const struct place *place)
 {
     if (!check_has(CHECK_ORIGIN))
         return;
     atomic_store_explicit(&record->alloc_thread, neb_thread_number(), memory_order_relaxed);
-    atomic_store_explicit(&record->alloc_stack, stack_here(), memory_order_relaxed);
+    atomic_store_explicit(&record->alloc_stack, stack_at(place), memory_order_relaxed);
 }
 
-static void record_set(const struct cell *cell, size_t front, size_t slack, enum family family)
+static void record_set(const struct cell *cell, size_t front, size_t slack, enum family family, const struct place *place)
 {
     if (cell->record == &neb_record_of_none)
         return;
@@ -148,7 +148,7 @@ static void record_set(const struct cell *cell, size_t front, size_t slack, enum
         *cell->front = front;
     slack_set(cell, slack);
     atomic_store_explicit(&cell->record->form, (uint8_t)(log2 << FORM_FRONT_SHIFT | family), memory_order_relaxed);
-    origin_set(cell->record);
+    origin_set(cell->record, place);
 }
 
 /* ---- allocation ------------------------------------------------------------------------------------------------------------- */
@@ -209,7 +209,7 @@ static void canaries_write(unsigned char *begin, size_t size, size_t front, size
     neb_canary_write(begin + size, slack_canary(slack));
 }
 
-void *neb_check_dress(void *raw, size_t size, size_t alignment, enum family family, enum content content)
+void *neb_check_dress(void *raw, size_t size, size_t alignment, enum family family, enum content content, const struct place *place)
 {
     struct cell cell;
     if (!neb_cell_of(raw, false, &cell) || cell.record == NULL) {
@@ -223,7 +223,7 @@ void *neb_check_dress(void *raw, size_t size, size_t alignment, enum family fami
         return NULL;
     canaries_write(begin, size, front, slack);
     contents_set(begin, size, content);
-    record_set(&cell, front, slack, family);
+    record_set(&cell, front, slack, family, place);
     atomic_store_explicit(cell.state, RECORD_LIVE, memory_order_release); /* R2 */
     return begin;
 }
@@ -273,7 +273,7 @@ static void grow_or_shrink(const struct cell *cell, const struct block *block, s
         memset(block->begin + size + slack_canary(slack), (int)neb_check.fill_free, block->size - size - slack_canary(slack));
 }
 
-bool neb_check_resize(void *p, size_t size)
+bool neb_check_resize(void *p, size_t size, const struct place *place)
 {
     struct cell cell;
     if (!check_has(CHECK_CANARY) || !neb_cell_of(p, false, &cell) || cell.record == NULL)
@@ -286,7 +286,7 @@ bool neb_check_resize(void *p, size_t size)
     if (!canaries_verify(&cell, &block, "realloc"))
         canaries_write(block.begin, block.size, block.front, block.slack);
     grow_or_shrink(&cell, &block, size);
-    origin_set(cell.record);
+    origin_set(cell.record, place);
     return true;
 }
 
@@ -398,7 +398,7 @@ enum check_answer neb_check_release(void *p, const struct check_call *call, void
     }
     if (check_has(CHECK_ORIGIN)) {
         atomic_store_explicit(&cell.record->free_thread, neb_thread_number(), memory_order_relaxed);
-        atomic_store_explicit(&cell.record->free_stack, stack_here(), memory_order_relaxed);
+        atomic_store_explicit(&cell.record->free_stack, stack_at(call->place), memory_order_relaxed);
     }
     neb_block_check_statement(p, call, &cell, front_for(call->alignment), block.front);
     if (!canaries_verify(&cell, &block, call->name)) /* the process goes on: said once is enough */

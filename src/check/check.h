@@ -20,6 +20,7 @@
 #include "base/attr.h"
 #include "heap/record.h"
 #include "policy/policy.h"
+#include "unwind/step.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -75,12 +76,12 @@ enum content { CONTENT_FILL, CONTENT_CLEAR, CONTENT_IS_ZERO };
 
 /* Bytes to ask the heap for, aligned as the block is to be. size <= PTRDIFF_MAX; may exceed it. */
 size_t neb_check_room(size_t size, size_t alignment);
-/* Makes the cell that begins at raw a block. NULL: no memory; the cell is still the caller's. */
-void *neb_check_dress(void *raw, size_t size, size_t alignment, enum family family, enum content content);
+/* Makes the cell that begins at raw a block. place: where the program asked for it. NULL: no memory; the cell is still the caller's. */
+void *neb_check_dress(void *raw, size_t size, size_t alignment, enum family family, enum content content, const struct place *place);
 
 /* A block that is in use gets this size where it is, between canaries: if it was let to, there is room, and it does not shrink to less
  * than half of its cell. False: it has to move. The first time it always has to, so that whoever kept the old address is found out. */
-bool neb_check_resize(void *p, size_t size);
+bool neb_check_resize(void *p, size_t size, const struct place *place);
 /* A block that realloc made, with a cell that may be larger than asked for. */
 void neb_check_let_resize(void *p);
 
@@ -91,6 +92,7 @@ struct check_call {
     enum family family;
     bool has_size, has_alignment;
     size_t size, alignment;
+    const struct place *place; /* where the program called */
 };
 
 enum check_answer {

@@ -320,7 +320,7 @@ static void *alloc_wanted(size_t size, size_t room, size_t alignment, enum famil
     unsigned class = area == NULL ? CLASSES : class_for(room, alignment);
     if (class == CLASSES || !neb_filter_takes_size(size))
         return NULL;
-    uint32_t stack = neb_stack_number(options.stack_depth);
+    uint32_t stack = neb_stack_number_here(options.stack_depth);
     return neb_filter_takes_stack(stack) ? alloc_in(class, size, alignment, family, stack, content, room > size) : NULL;
 }
 
@@ -355,7 +355,7 @@ bool neb_guard_grow(void *p, size_t size)
     slot->bytes = size_align_up(slot->front + size, page_bytes());
     atomic_store_explicit(&slot->slack, slot->bytes - slot->front - size, memory_order_relaxed); /* whoever grows it has it */
     atomic_store_explicit(&slot->record.alloc_thread, neb_thread_number(), memory_order_relaxed);
-    atomic_store_explicit(&slot->record.alloc_stack, neb_stack_number(options.stack_depth), memory_order_relaxed);
+    atomic_store_explicit(&slot->record.alloc_stack, neb_stack_number_here(options.stack_depth), memory_order_relaxed);
     cell = cell_of(slot);
     struct block grown = neb_block_of(&cell);
     size_t more = size - block.size;
@@ -404,7 +404,7 @@ bool neb_guard_free(void *p, const struct check_call *call)
         return true;
     }
     atomic_store_explicit(&slot->record.free_thread, neb_thread_number(), memory_order_relaxed);
-    atomic_store_explicit(&slot->record.free_stack, neb_stack_number(options.stack_depth), memory_order_relaxed);
+    atomic_store_explicit(&slot->record.free_stack, neb_stack_number_here(options.stack_depth), memory_order_relaxed);
     neb_block_check_statement(p, call, &cell, call->alignment < ALIGNMENT_MIN ? ALIGNMENT_MIN : call->alignment,
                               (size_t)1 << slot->alignment_log2);
     slot_close(slot);

@@ -34,11 +34,11 @@ static struct entry *entry_at(uint32_t number)
     return (struct entry *)(void *)(segment + number % SEGMENT_WORDS);
 }
 
-static uint64_t hash_of(const uintptr_t *pcs, int count)
+uint64_t neb_stacks_hash(const uintptr_t *pcs, int count)
 {
     uint64_t hash = (uint64_t)count;
     for (int i = 0; i < count; i++)
-        hash = (hash ^ pcs[i] ^ (hash >> 29)) * UINT64_C(0x9E3779B97F4A7C15);
+        hash = (hash ^ pcs[i]) * UINT64_C(0x9E3779B97F4A7C15);
     return hash ^ (hash >> 32);
 }
 
@@ -104,12 +104,12 @@ static struct tables *tables_get(void)
     return now;
 }
 
-uint32_t neb_stacks_put(const uintptr_t *pcs, int count)
+uint32_t neb_stacks_put(const uintptr_t *pcs, int count, uint64_t hash)
 {
     struct tables *now = tables_get();
     if (now == NULL || count <= 0 || count > COUNT_MAX)
         return 0;
-    _Atomic uint32_t *bucket = &now->bucket[hash_of(pcs, count) % BUCKETS];
+    _Atomic uint32_t *bucket = &now->bucket[hash % BUCKETS];
     uint32_t seen = atomic_load_explicit(bucket, memory_order_acquire); /* D1 */
     uint32_t number = find(seen, 0, pcs, count);
     if (number != 0)

@@ -13,8 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The number of this stack, which is not 0; 0: see above. O(1) but for collisions; no lock if it is known. */
-uint32_t neb_stacks_put(const uintptr_t *pcs, int count);
+/* Of so many addresses, all 64 bits of it: who remembers some numbers by their stacks' hashes need not ask for them here. */
+uint64_t neb_stacks_hash(const uintptr_t *pcs, int count);
+/* The number of the stack with this hash, which is not 0; 0: see above. O(1) but for collisions; no lock if it is known. */
+uint32_t neb_stacks_put(const uintptr_t *pcs, int count, uint64_t hash);
 /* Its addresses; how many. */
 int neb_stacks_get(uint32_t number, const uintptr_t **pcs);
 size_t neb_stacks_bytes(void);

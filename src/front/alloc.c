@@ -107,7 +107,7 @@ static void *guarded_alloc(size_t size, size_t alignment, enum family family, bo
 }
 
 /* A cell that is dressed for the program (check/check.h), with spare bytes for it to grow. */
-static NEB_SELDOM void *checked_from_heap(size_t size, size_t spare, size_t alignment, enum family family, bool clear)
+static NEB_SELDOM void *checked_from_heap(size_t size, size_t spare, size_t alignment, enum family family, bool clear, const struct place *place)
 {
     void *guarded = guarded_alloc(size, alignment, family, clear);
     if (guarded != NULL)
@@ -120,7 +120,7 @@ static NEB_SELDOM void *checked_from_heap(size_t size, size_t spare, size_t alig
     if (raw == NULL)
         return NULL;
     enum content content = !clear ? CONTENT_FILL : zeroed ? CONTENT_IS_ZERO : CONTENT_CLEAR;
-    void *block = neb_check_dress(raw, size, alignment, family, content);
+    void *block = neb_check_dress(raw, size, alignment, family, content, place);
     if (block == NULL)
         raw_free(raw, "free");
     return block;
@@ -149,20 +149,20 @@ static bool is_special(size_t size, size_t alignment, void **block)
     return NEB_UNLIKELY(neb_tls.state > THREAD_ENDED) && special_alloc(size, alignment, block);
 }
 
-static void *checked_alloc(size_t size, size_t alignment, enum family family, bool clear)
+static void *checked_alloc(size_t size, size_t alignment, enum family family, bool clear, const struct place *place)
 {
     void *block;
     if (!is_special(size, alignment, &block))
-        return checked_from_heap(size, 0, alignment, family, clear);
+        return checked_from_heap(size, 0, alignment, family, clear, place);
     if (block != NULL && (clear || POLICY_FILL))
         memset(block, clear ? 0 : FILL_FRESH, size);
     return block;
 }
 
-static void *checked_calloc(size_t size)
+static void *checked_calloc(size_t size, const struct place *place)
 {
     void *block = neb_hardened_alloc(size);
-    return block != NULL ? memset(block, 0, size) : checked_alloc(size, 16, FAMILY_MALLOC, true);
+    return block != NULL ? memset(block, 0, size) : checked_alloc(size, 16, FAMILY_MALLOC, true, place);
 }
 
 static void *allocate(size_t size, size_t alignment, bool *zeroed)
@@ -171,13 +171,13 @@ static void *allocate(size_t size, size_t alignment, bool *zeroed)
     return is_special(size, alignment, &block) ? block : heap_alloc(size, alignment, zeroed);
 }
 
-void *neb_allocate_as(size_t size, size_t alignment, unsigned family)
+void *neb_allocate_as(size_t size, size_t alignment, unsigned family, const struct place *place)
 {
     if (NEB_UNLIKELY(size > PTRDIFF_MAX))
         return NULL;
     void *block;
     if (check_is_on())
-        return alignment <= 16 && (block = neb_hardened_alloc(size)) != NULL ? block : checked_alloc(size, alignment, family, false);
+        return alignment <= 16 && (block = neb_hardened_alloc(size)) != NULL ? block : checked_alloc(size, alignment, family, false, place);
     block = allocate(size, alignment, NULL);
     if (POLICY_FILL && block != NULL)
         memset(block, FILL_FRESH, size);
@@ -192,7 +192,8 @@ static NEB_COLD void *out_of_memory(void)
 
 static NEB_NOINLINE void *long_malloc(size_t size)
 {
-    void *block = size <= PTRDIFF_MAX ? checked_alloc(size, 16, FAMILY_MALLOC, false) : NULL;
+    struct place place = PLACE_OF_PROGRAM();
+    void *block = size <= PTRDIFF_MAX ? checked_alloc(size, 16, FAMILY_MALLOC, false, &place) : NULL;
     return NEB_LIKELY(block != NULL) ? block : out_of_memory();
 }
 
@@ -204,7 +205,7 @@ static NEB_SELDOM NEB_NOINLINE void *checked_malloc(size_t size)
 
 static NEB_NOINLINE void *plain_malloc(size_t size)
 {
-    void *block = neb_allocate_as(size, 16, FAMILY_MALLOC);
+    void *block = neb_allocate_as(size, 16, FAMILY_MALLOC, NULL);
     return NEB_LIKELY(block != NULL) ? block : out_of_memory();
 }
 
@@ -225,8 +226,10 @@ NEB_NOINLINE void *neb_malloc_medium(size_t size)
 void *neb_memalign(size_t alignment, size_t size)
 {
     void *block = aligned_pop(size, alignment);
-    if (NEB_UNLIKELY(block == NULL))
-        block = neb_allocate_as(size, alignment, FAMILY_MALLOC);
+    if (NEB_UNLIKELY(block == NULL)) {
+        struct place place = PLACE_OF_PROGRAM();
+        block = neb_allocate_as(size, alignment, FAMILY_MALLOC, &place);
+    }
     return NEB_LIKELY(block != NULL) ? block : out_of_memory();
 }
 
@@ -252,6 +255,7 @@ void *neb_calloc(size_t count, size_t size)
     size_t bytes;
     if (NEB_UNLIKELY(__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX))
         return out_of_memory();
+    struct place place = PLACE_OF_PROGRAM();
     bool zeroed = false;
     void *block = NULL;
     if (bytes <= CALLOC_FRESH_MIN && !POLICY_EVERY_CALL_SLOW)
@@ -259,7 +263,7 @@ void *neb_calloc(size_t count, size_t size)
     else if ((block = zero_alloc(bytes)) != NULL)
         return block;
     if (block == NULL && check_is_on())
-        return (block = checked_calloc(bytes)) != NULL ? block : out_of_memory();
+        return (block = checked_calloc(bytes, &place)) != NULL ? block : out_of_memory();
     if (block == NULL)
         block = allocate(bytes, 16, &zeroed);
     if (NEB_UNLIKELY(block == NULL))
@@ -447,15 +451,16 @@ static void free_as(void *p, const struct check_call *call)
     errno = saved;
 }
 
-static NEB_NOINLINE void free_from(void *p, const char *call)
+static NEB_NOINLINE void long_free(void *p)
 {
-    free_as(p, &(struct check_call){.name = call});
+    struct place place = PLACE_OF_PROGRAM();
+    free_as(p, &(struct check_call){.name = "free", .place = &place});
 }
 
 static NEB_NOINLINE void free_rest(void *p)
 {
     if (!check_is_on() || !neb_hardened_free(p))
-        free_from(p, "free");
+        long_free(p);
 }
 
 /* Most calls that are slow free another thread's block. */
@@ -467,7 +472,8 @@ NEB_NOINLINE void neb_free_slow(void *p)
 
 NEB_SELDOM void neb_free_checked(void *p, const char *call, unsigned family, size_t size, size_t alignment)
 {
-    free_as(p, &(struct check_call){call, family, size != SIZE_UNSTATED, alignment != 0, size, alignment});
+    struct place place = PLACE_OF_PROGRAM();
+    free_as(p, &(struct check_call){call, family, size != SIZE_UNSTATED, alignment != 0, size, alignment, &place});
 }
 
 /* Of the loader's blocks no byte more than the program knows of. */
@@ -529,13 +535,13 @@ static size_t with_room(size_t old_size, size_t size)
 }
 
 /* A block to which one of old_size moves. With canaries it stays where it is from now on, while it has room. */
-static void *checked_target(size_t old_size, size_t size)
+static void *checked_target(size_t old_size, size_t size, const struct place *place)
 {
     if (!check_has(CHECK_CANARY))
         return neb_malloc(with_room(old_size, size));
     if (NEB_UNLIKELY(neb_tls.state > THREAD_ENDED)) /* in a scope, or a handler */
         return neb_malloc(size);
-    void *block = checked_from_heap(size, roomy(old_size, size) - size, 16, FAMILY_MALLOC, false);
+    void *block = checked_from_heap(size, roomy(old_size, size) - size, 16, FAMILY_MALLOC, false, place);
     if (block == NULL)
         return neb_malloc(size);
     neb_check_let_resize(block);
@@ -563,13 +569,13 @@ static bool guarded_grow(void *p, uint32_t entry, size_t size)
 }
 
 /* Without canaries the block has all of its cell, and stays where it would without checks. */
-static void *checked_resize(void *p, uint32_t entry, size_t old_size, size_t size)
+static void *checked_resize(void *p, uint32_t entry, size_t old_size, size_t size, const struct place *place)
 {
     size_t room = neb_check_room(size, 16);
     if (guarded_grow(p, entry, size))
         return p;
     if (check_has(CHECK_CANARY))
-        return neb_check_resize(p, size) ? p : NULL;
+        return neb_check_resize(p, size, place) ? p : NULL;
     if (entry == ENTRY_NONE || room <= old_size)
         return entry != ENTRY_NONE && fits_in_place(old_size, room) ? p : NULL;
     int saved = errno;
@@ -578,20 +584,20 @@ static void *checked_resize(void *p, uint32_t entry, size_t old_size, size_t siz
     return resized;
 }
 
-static void *checked_realloc(void *p, size_t size, uint32_t entry)
+static void *checked_realloc(void *p, size_t size, uint32_t entry, const struct place *place)
 {
     size_t old_size;
     if (!known_size(p, "realloc", &old_size))
         return NULL; /* reported; the program goes on without it */
-    void *block = checked_resize(p, entry, old_size, size);
+    void *block = checked_resize(p, entry, old_size, size, place);
     if (block != NULL)
         return block;
     block = growing_target(entry, old_size, size);
-    if (block == NULL && (block = checked_target(old_size, size)) == NULL)
+    if (block == NULL && (block = checked_target(old_size, size, place)) == NULL)
         return NULL;
     memcpy(block, p, old_size < size ? old_size : size);
     if (!neb_hardened_free(p))
-        free_from(p, "realloc");
+        free_as(p, &(struct check_call){.name = "realloc", .place = place});
     return block;
 }
 
@@ -622,8 +628,9 @@ static NEB_NOINLINE void *realloc_slow(void *p, size_t size)
 {
     if (p == NULL)
         return neb_malloc(size);
+    struct place place = PLACE_OF_PROGRAM();
     if (size == 0) { /* as in glibc: frees, and nothing is allocated */
-        free_from(p, "realloc");
+        free_as(p, &(struct check_call){.name = "realloc", .place = &place});
         return NULL;
     }
     if (NEB_UNLIKELY(size > PTRDIFF_MAX))
@@ -632,7 +639,7 @@ static NEB_NOINLINE void *realloc_slow(void *p, size_t size)
     if (NEB_UNLIKELY(entry_is_region(entry)))
         return realloc_region(p, size, entry);
     if (is_guarded(p, entry) || (check_is_on() && neb_check_knows(p)))
-        return checked_realloc(p, size, entry);
+        return checked_realloc(p, size, entry, &place);
     size_t old_size = live_size(p, entry, "realloc");
     if (is_mine(heap_current(), entry))
         heap_current()->window = window_copy(); /* the fast path did not know it */

@@ -14,6 +14,7 @@
 #define NEB_FRONT_ALLOC_H
 
 #include "heap/heap.h"
+#include "unwind/step.h"
 
 /* The slow paths; they also serve as the only paths in policies that look at every call. */
 void *neb_malloc_slow(size_t size);
@@ -92,8 +93,12 @@ size_t neb_usable_size(const void *p);
 /* Says so when the size cannot be that of the block, then frees it. */
 void neb_free_sized(void *p, size_t size, const char *call);
 
-/* What the C++ operators call: no errno. family: enum family of check/check.h, which only the checked policy remembers. */
-void *neb_allocate_as(size_t size, size_t alignment, unsigned family);
+/* Where a call of the program's goes on, in a function that was jumped to: for the policy that remembers it. */
+#define PLACE_OF_PROGRAM() (POLICY_ORIGIN ? PLACE_OF_CALLER() : place_unknown(0))
+
+/* What the C++ operators call: no errno. family: enum family of check/check.h, and where the program called: only the checked policy
+ * remembers them. */
+void *neb_allocate_as(size_t size, size_t alignment, unsigned family, const struct place *place);
 
 /* A free that says what it knows of the block; where nobody listens it is the plain one. alignment 0: not stated. */
 void neb_free_checked(void *p, const char *call, unsigned family, size_t size, size_t alignment);

@@ -39,7 +39,7 @@ END_TEST
 /* This program's own file and an offset in it, as a stack of one frame. */
 static uint32_t stack_at(uintptr_t pc)
 {
-    return neb_stacks_put(&pc, 1);
+    return neb_stacks_put(&pc, 1, neb_stacks_hash(&pc, 1));
 }
 
 /* A module that is not the core's, which is linked into this program: libc's. No sanitizer puts a function of its own, which
