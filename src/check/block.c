@@ -8,7 +8,7 @@
 #include "check/quarantine.h"
 #include "check/report.h"
 #include "check/stack.h"
-#include "heap/heap.h"
+#include "heap/cell.h"
 #include "os/inspect.h"
 #include "os/lock.h"
 #include "os/thread.h"
@@ -48,11 +48,9 @@ static _Atomic uint32_t *thread_id_of(uint32_t number)
     return ids + number;
 }
 
-uint16_t neb_thread_number(void)
+uint16_t neb_thread_number_slow(void)
 {
     struct hold *own = &neb_hold;
-    if (NEB_LIKELY(own->number != 0))
-        return own->number;
     if (atomic_load_explicit(&threads_made, memory_order_relaxed) >= THREADS_MAX)
         return 0; /* a number serves one thread only; later ones are unknown */
     uint32_t number = atomic_fetch_add_explicit(&threads_made, 1, memory_order_relaxed);
@@ -135,7 +133,7 @@ static void origin_set(struct cell_record *record, const struct place *place)
 {
     if (!check_has(CHECK_ORIGIN))
         return;
-    atomic_store_explicit(&record->alloc_thread, neb_thread_number(), memory_order_relaxed);
+    atomic_store_explicit(&record->alloc_thread, thread_number(), memory_order_relaxed);
     atomic_store_explicit(&record->alloc_stack, stack_at(place), memory_order_relaxed);
 }
 
@@ -205,14 +203,14 @@ static void canaries_write(unsigned char *begin, size_t size, size_t front, size
 {
     if (!check_has(CHECK_CANARY))
         return;
-    neb_canary_write(begin - front_canary(front), front_canary(front));
-    neb_canary_write(begin + size, slack_canary(slack));
+    canary_write(begin - front_canary(front), front_canary(front));
+    canary_write(begin + size, slack_canary(slack));
 }
 
 void *neb_check_dress(void *raw, size_t size, size_t alignment, enum family family, enum content content, const struct place *place)
 {
     struct cell cell;
-    if (!neb_cell_of(raw, false, &cell) || cell.record == NULL) {
+    if (!cell_find(raw, false, &cell) || cell.record == NULL) {
         contents_set(raw, size, content); /* no room for a record: it stays as the heap gave it */
         return raw;
     }
@@ -230,23 +228,32 @@ void *neb_check_dress(void *raw, size_t size, size_t alignment, enum family fami
 
 /* ---- canaries --------------------------------------------------------------------------------------------------------------- */
 
-/* Whether all of them are whole; otherwise it is reported. */
-static bool canaries_verify(const struct cell *cell, const struct block *block, const char *call)
+/* Who reports looks for the cell once more, so that elsewhere cells and blocks have no addresses: they stay in registers. */
+static NEB_COLD void canaries_report(const void *begin, const char *call)
 {
-    if (!check_has(CHECK_CANARY))
-        return true;
-    size_t count = front_canary(block->front), changed;
-    unsigned char *front = block->begin - count, *slack = block->begin + block->size;
+    struct cell cell;
+    (void)neb_cell_of(begin, true, &cell);
+    struct block block = block_of(&cell);
+    size_t count = front_canary(block.front), changed;
+    unsigned char *front = block.begin - count, *slack = block.begin + block.size;
     if ((changed = neb_canary_verify(front, count)) != count) {
-        neb_report_underflow(call, cell, count - neb_canary_verify_back(front, count) + 1, count - changed);
-        return false;
+        neb_report_underflow(call, &cell, count - neb_canary_verify_back(front, count) + 1, count - changed);
+        return;
     }
-    count = slack_canary(block->slack);
-    if ((changed = neb_canary_verify(slack, count)) != count) {
-        neb_report_overflow(call, cell, changed + 1, neb_canary_verify_back(slack, count));
-        return false;
-    }
-    return true;
+    count = slack_canary(block.slack);
+    changed = neb_canary_verify(slack, count);
+    neb_report_overflow(call, &cell, changed + 1, neb_canary_verify_back(slack, count));
+}
+
+/* Whether all of them are whole; otherwise it is reported. */
+NEB_INLINE bool canaries_verify(const struct block *block, const char *call)
+{
+    size_t front = front_canary(block->front);
+    if (!check_has(CHECK_CANARY) || NEB_LIKELY(canary_is_whole(block->begin - front, front) &&
+                                               canary_is_whole(block->begin + block->size, slack_canary(block->slack))))
+        return true;
+    canaries_report(block->begin, call);
+    return false;
 }
 
 /* ---- in place ------------------------------------------------------------------------------------------------------------- */
@@ -254,7 +261,7 @@ static bool canaries_verify(const struct cell *cell, const struct block *block, 
 void neb_check_let_resize(void *p)
 {
     struct cell cell;
-    if (!neb_cell_of(p, false, &cell) || cell.record == NULL)
+    if (!cell_find(p, false, &cell) || cell.record == NULL)
         return;
     unsigned form = atomic_load_explicit(&cell.record->form, memory_order_relaxed);
     atomic_store_explicit(&cell.record->form, (uint8_t)(form | FORM_RESIZED), memory_order_relaxed);
@@ -276,21 +283,21 @@ static void grow_or_shrink(const struct cell *cell, const struct block *block, s
 bool neb_check_resize(void *p, size_t size, const struct place *place)
 {
     struct cell cell;
-    if (!check_has(CHECK_CANARY) || !neb_cell_of(p, false, &cell) || cell.record == NULL)
+    if (!check_has(CHECK_CANARY) || !cell_find(p, false, &cell) || cell.record == NULL)
         return false;
     struct block block = block_of(&cell);
     size_t room = cell.bytes - block.front - slack_least();
     bool is_too_small = size < block.size && (size < room / 2 || block.size - size > FILL_BYTES_MAX);
     if (!block.was_resized || size > room || is_too_small)
         return false;
-    if (!canaries_verify(&cell, &block, "realloc"))
+    if (!canaries_verify(&block, "realloc"))
         canaries_write(block.begin, block.size, block.front, block.slack);
     grow_or_shrink(&cell, &block, size);
     origin_set(cell.record, place);
     return true;
 }
 
-/* ---- free ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- quarantine ---------------------------------------------------------------------------------------------------------------- */
 
 /* Whether such blocks wait when they are freed. Without a quarantine huge ones do not: they are unmapped. */
 static bool is_to_wait(const struct cell *cell)
@@ -325,26 +332,30 @@ static void contents_spoil(const struct cell *cell, const struct block *block, b
         (void)neb_vm_purge(cell->base, cell->bytes);
 }
 
+NEB_INLINE bool statement_is_right(const struct check_call *call, const struct block *block, size_t stated, size_t made)
+{
+    return !check_has(CHECK_ORIGIN) || (call->family == block->family && (!call->has_size || call->size == block->size) &&
+                                        ((!call->has_alignment && call->family == FAMILY_MALLOC) || stated == made));
+}
+
 void neb_block_check_statement(const void *p, const struct check_call *call, const struct cell *cell, size_t stated, size_t made)
 {
     struct block block = block_of(cell);
-    if (!check_has(CHECK_ORIGIN))
+    if (statement_is_right(call, &block, stated, made))
         return;
     if (call->family != block.family)
         neb_report_family(call->name, p, cell);
     else if (call->has_size && call->size != block.size)
         neb_report_size(call->name, p, cell, call->size);
-    else if ((call->has_alignment || call->family != FAMILY_MALLOC) && stated != made)
+    else
         neb_report_alignment(call->name, p, cell, call->alignment, made);
 }
 
-/* The cell is the caller's, to be given to the heap. */
+/* The cell is the caller's, to be given to the heap. Whoever frees its block once more does so for the second time, whatever the state. */
 static void *cell_leave(const struct cell *cell, const struct block *block)
 {
-    uint8_t expected = (uint8_t)block->state;
     entry_remove(cell, block->begin);
-    (void)atomic_compare_exchange_strong_explicit(cell->state, &expected, RECORD_RELEASED, memory_order_acq_rel,
-                                                  memory_order_relaxed);
+    atomic_store_explicit(cell->state, RECORD_RELEASED, memory_order_release); /* R2; FREED and HIDDEN are this caller's */
     return cell->base;
 }
 
@@ -358,7 +369,7 @@ static size_t quarantine_weight(const struct cell *cell)
 
 /* The pages of a hidden block go back, but where only a few large ones wait, and nothing can touch it while it waits. Its place comes
  * before that: it could not be given to the heap if the system refused to show it again. */
-static bool quarantine_enter(void *p, const struct cell *cell, bool hides)
+static bool quarantine_prepare(const struct cell *cell, bool hides)
 {
     if (!is_to_wait(cell))
         return false;
@@ -370,59 +381,27 @@ static bool quarantine_enter(void *p, const struct cell *cell, bool hides)
         (void)neb_vm_guard(cell->base, cell->bytes);
         atomic_store_explicit(cell->state, RECORD_HIDDEN, memory_order_release); /* R2; FREED is this caller's */
     }
-    neb_quarantine_put(p, quarantine_weight(cell));
     return true;
-}
-
-/* LIVE -> FREED by exactly one of several. */
-static bool state_free(const struct cell *cell)
-{
-    uint8_t live = RECORD_LIVE;
-    return atomic_compare_exchange_strong_explicit(cell->state, &live, RECORD_FREED, memory_order_acq_rel, /* K1 */
-                                                   memory_order_relaxed);
-}
-
-enum check_answer neb_check_release(void *p, const struct check_call *call, void **raw)
-{
-    struct cell cell;
-    if (!neb_cell_of(p, true, &cell) || cell.record == NULL || state_of(&cell) == RECORD_NONE)
-        return CHECK_UNDRESSED;
-    struct block block = block_of(&cell);
-    if (p != block.begin) {
-        neb_report_inside(call->name, p, &cell);
-        return CHECK_DONE;
-    }
-    if (!state_free(&cell)) {
-        neb_report_double_free(call->name, p, &cell);
-        return CHECK_DONE;
-    }
-    if (check_has(CHECK_ORIGIN)) {
-        atomic_store_explicit(&cell.record->free_thread, neb_thread_number(), memory_order_relaxed);
-        atomic_store_explicit(&cell.record->free_stack, stack_at(call->place), memory_order_relaxed);
-    }
-    neb_block_check_statement(p, call, &cell, front_for(call->alignment), block.front);
-    if (!canaries_verify(&cell, &block, call->name)) /* the process goes on: said once is enough */
-        canaries_write(block.begin, block.size, block.front, block.slack);
-    bool hides = is_to_hide(&cell);
-    block.state = RECORD_FREED;
-    contents_spoil(&cell, &block, hides);
-    if (quarantine_enter(p, &cell, hides))
-        return CHECK_DONE;
-    *raw = cell_leave(&cell, &block);
-    return CHECK_GIVE;
 }
 
 /* ---- the end of quarantine -------------------------------------------------------------------------------------------------------- */
 
-static void freed_verify(const struct cell *cell, const struct block *block)
+static NEB_COLD void write_after_free_report(const void *begin, size_t offset)
 {
-    if (block->state == RECORD_HIDDEN || !canaries_verify(cell, block, "free"))
+    struct cell cell;
+    (void)neb_cell_of(begin, true, &cell);
+    neb_report_write_after_free(&cell, offset);
+}
+
+NEB_INLINE void freed_verify(const struct block *block)
+{
+    if (block->state == RECORD_HIDDEN || !canaries_verify(block, "free"))
         return;
     if (!check_has(CHECK_FILL) || neb_check.fill_free == FILL_NOTHING || !check_has(CHECK_QUARANTINE))
         return;
     size_t same = neb_fill_verify(block->begin, block->size, neb_check.fill_free);
     if (same != block->size)
-        neb_report_write_after_free(cell, same);
+        write_after_free_report(block->begin, same);
 }
 
 /* What leaves soon was not looked at since it was freed, and is in no cache any more. It may have left by now: nothing is read. */
@@ -430,26 +409,24 @@ static void soon_fetch(const void *p)
 {
     enum { LINE_BYTES = 64 };
     struct cell cell;
-    if (p == NULL || !neb_cell_of(p, false, &cell))
+    if (p == NULL || !cell_find(p, false, &cell))
         return;
     __builtin_prefetch(cell.state);
     __builtin_prefetch(cell.base);
     __builtin_prefetch(cell.base + LINE_BYTES);
 }
 
-static void *quarantine_leave(bool any)
+/* p left the quarantine. The cell is to be given to the heap; NULL: not now. */
+static void *quarantine_leave(void *p, const void *soon)
 {
-    void *soon, *p = neb_quarantine_take(any, &soon);
     struct cell cell;
-    if (p == NULL)
-        return NULL;
     soon_fetch(soon);
-    if (!neb_cell_of(p, false, &cell)) {
+    if (!cell_find(p, false, &cell)) {
         neb_quarantine_leave();
         return NULL;
     }
     struct block block = block_of(&cell);
-    freed_verify(&cell, &block);
+    freed_verify(&block);
     if (block.state == RECORD_HIDDEN && !neb_vm_unguard(cell.base, cell.bytes)) {
         neb_quarantine_put(p, quarantine_weight(&cell)); /* the system refuses: it waits until the system does not */
         return NULL;
@@ -460,7 +437,8 @@ static void *quarantine_leave(bool any)
 
 void *neb_check_expired(void)
 {
-    return quarantine_leave(false);
+    void *soon, *p = neb_quarantine_is_full() ? neb_quarantine_take(false, &soon) : NULL;
+    return p == NULL ? NULL : quarantine_leave(p, soon);
 }
 
 size_t neb_check_waiting(void)
@@ -470,7 +448,63 @@ size_t neb_check_waiting(void)
 
 void *neb_check_drain(void)
 {
-    return quarantine_leave(true);
+    void *soon, *p = neb_quarantine_take(true, &soon);
+    return p == NULL ? NULL : quarantine_leave(p, soon);
+}
+
+/* ---- free ---------------------------------------------------------------------------------------------------------------------- */
+
+/* LIVE -> FREED by exactly one of several. */
+static bool state_free(const struct cell *cell)
+{
+    uint8_t live = RECORD_LIVE;
+    return atomic_compare_exchange_strong_explicit(cell->state, &live, RECORD_FREED, memory_order_acq_rel, /* K1 */
+                                                   memory_order_relaxed);
+}
+
+static NEB_COLD void refusal_report(const void *p, const char *call)
+{
+    struct cell cell;
+    (void)neb_cell_of(p, true, &cell);
+    if (p != block_of(&cell).begin)
+        neb_report_inside(call, p, &cell);
+    else
+        neb_report_double_free(call, p, &cell);
+}
+
+static NEB_COLD void statement_report(const void *p, const struct check_call *call)
+{
+    struct cell cell;
+    (void)neb_cell_of(p, true, &cell);
+    neb_block_check_statement(p, call, &cell, front_for(call->alignment), block_of(&cell).front);
+}
+
+enum check_answer neb_check_release(void *p, const struct check_call *call, void **raw)
+{
+    struct cell cell;
+    if (!cell_find(p, true, &cell) || cell.record == NULL || state_of(&cell) == RECORD_NONE)
+        return CHECK_UNDRESSED;
+    struct block block = block_of(&cell);
+    if (NEB_UNLIKELY(p != block.begin || !state_free(&cell))) {
+        refusal_report(p, call->name);
+        return CHECK_DONE;
+    }
+    if (check_has(CHECK_ORIGIN)) {
+        atomic_store_explicit(&cell.record->free_thread, thread_number(), memory_order_relaxed);
+        atomic_store_explicit(&cell.record->free_stack, stack_at(call->place), memory_order_relaxed);
+    }
+    if (!statement_is_right(call, &block, front_for(call->alignment), block.front))
+        statement_report(p, call);
+    if (!canaries_verify(&block, call->name)) /* the process goes on: said once is enough */
+        canaries_write(block.begin, block.size, block.front, block.slack);
+    bool hides = is_to_hide(&cell);
+    contents_spoil(&cell, &block, hides);
+    if (quarantine_prepare(&cell, hides)) {
+        void *soon, *oldest = neb_quarantine_exchange(p, quarantine_weight(&cell), &soon);
+        return oldest != NULL && (*raw = quarantine_leave(oldest, soon)) != NULL ? CHECK_GIVE : CHECK_DONE;
+    }
+    *raw = cell_leave(&cell, &block);
+    return CHECK_GIVE;
 }
 
 /* ---- questions -------------------------------------------------------------------------------------------------------------------- */
@@ -478,7 +512,7 @@ void *neb_check_drain(void)
 bool neb_check_knows(const void *p)
 {
     struct cell cell;
-    return neb_cell_of(p, true, &cell) && cell.record != NULL && state_of(&cell) != RECORD_NONE;
+    return cell_find(p, true, &cell) && cell.record != NULL && state_of(&cell) != RECORD_NONE;
 }
 
 bool neb_block_size(const void *p, const struct cell *cell, const char *call, size_t *size)
@@ -497,14 +531,14 @@ bool neb_block_size(const void *p, const struct cell *cell, const char *call, si
 bool neb_check_size(const void *p, const char *call, size_t *size)
 {
     struct cell cell;
-    return neb_cell_of(p, true, &cell) && cell.record != NULL && state_of(&cell) != RECORD_NONE &&
+    return cell_find(p, true, &cell) && cell.record != NULL && state_of(&cell) != RECORD_NONE &&
            neb_block_size(p, &cell, call, size);
 }
 
 bool neb_check_view(void *raw, void **begin, size_t *size)
 {
     struct cell cell;
-    if (!neb_cell_of(raw, false, &cell) || cell.record == NULL)
+    if (!cell_find(raw, false, &cell) || cell.record == NULL)
         return true;
     struct block block = block_of(&cell);
     if (block.state == RECORD_LIVE) {
@@ -534,7 +568,7 @@ static void live_verify(void *argument, const struct cell *cell)
         return;
     struct block block = block_of(cell);
     if (block.state == RECORD_LIVE)
-        (void)canaries_verify(cell, &block, "exit");
+        (void)canaries_verify(&block, "exit");
 }
 
 void neb_check_finish(void)

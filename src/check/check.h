@@ -97,7 +97,7 @@ struct check_call {
 
 enum check_answer {
     CHECK_UNDRESSED, /* not a block of this room's: the heap has to judge it */
-    CHECK_GIVE,      /* *raw goes back to the heap now */
+    CHECK_GIVE,      /* *raw goes back to the heap now: this cell, or one that left the quarantine in its place */
     CHECK_DONE       /* it waits in quarantine, or an error was reported */
 };
 

@@ -234,8 +234,8 @@ static size_t canary(size_t room)
 
 static void canaries_write(const struct block *block)
 {
-    neb_canary_write(block->begin - canary(block->front), canary(block->front));
-    neb_canary_write(block->begin + block->size, canary(block->slack));
+    canary_write(block->begin - canary(block->front), canary(block->front));
+    canary_write(block->begin + block->size, canary(block->slack));
 }
 
 static void canaries_verify(const struct cell *cell, const struct block *block, const char *call)
@@ -283,7 +283,7 @@ static void *slot_serve(struct slot *slot, enum family family, uint32_t stack, e
 {
     struct cell cell = cell_of(slot);
     atomic_store_explicit(&slot->record.form, (uint8_t)family, memory_order_relaxed);
-    atomic_store_explicit(&slot->record.alloc_thread, neb_thread_number(), memory_order_relaxed);
+    atomic_store_explicit(&slot->record.alloc_thread, thread_number(), memory_order_relaxed);
     atomic_store_explicit(&slot->record.alloc_stack, stack, memory_order_relaxed);
     struct block block = neb_block_of(&cell);
     contents_set(&block, content);
@@ -354,7 +354,7 @@ bool neb_guard_grow(void *p, size_t size)
     canaries_verify(&cell, &block, "realloc");
     slot->bytes = size_align_up(slot->front + size, page_bytes());
     atomic_store_explicit(&slot->slack, slot->bytes - slot->front - size, memory_order_relaxed); /* whoever grows it has it */
-    atomic_store_explicit(&slot->record.alloc_thread, neb_thread_number(), memory_order_relaxed);
+    atomic_store_explicit(&slot->record.alloc_thread, thread_number(), memory_order_relaxed);
     atomic_store_explicit(&slot->record.alloc_stack, neb_stack_number_here(options.stack_depth), memory_order_relaxed);
     cell = cell_of(slot);
     struct block grown = neb_block_of(&cell);
@@ -403,7 +403,7 @@ bool neb_guard_free(void *p, const struct check_call *call)
         neb_report_double_free(call->name, p, &cell);
         return true;
     }
-    atomic_store_explicit(&slot->record.free_thread, neb_thread_number(), memory_order_relaxed);
+    atomic_store_explicit(&slot->record.free_thread, thread_number(), memory_order_relaxed);
     atomic_store_explicit(&slot->record.free_stack, neb_stack_number_here(options.stack_depth), memory_order_relaxed);
     neb_block_check_statement(p, call, &cell, call->alignment < ALIGNMENT_MIN ? ALIGNMENT_MIN : call->alignment,
                               (size_t)1 << slot->alignment_log2);

@@ -55,35 +55,52 @@ static void set(_Atomic size_t *number, size_t value)
     atomic_store_explicit(number, value, memory_order_relaxed);
 }
 
-static bool is_too_much(void)
+bool neb_quarantine_is_full(void)
 {
     return get(&weight_all) > weight_max || get(&count) > QUARANTINE_BLOCKS_MAX - QUARANTINE_BLOCKS_MAX / 16;
+}
+
+static void put_locked(void *block, size_t weight)
+{
+    ring[(first + get(&count)) % QUARANTINE_BLOCKS_MAX] = (struct place){block, weight};
+    set(&count, get(&count) + 1);
+    set(&weight_all, get(&weight_all) + weight);
+}
+
+static void *take_locked(bool any, void **soon)
+{
+    if (get(&count) == 0 || (!any && !neb_quarantine_is_full()))
+        return NULL;
+    void *block = ring[first].block;
+    *soon = get(&count) > SOON ? ring[(first + SOON) % QUARANTINE_BLOCKS_MAX].block : NULL;
+    set(&weight_all, get(&weight_all) - ring[first].weight);
+    set(&count, get(&count) - 1);
+    first = (first + 1) % QUARANTINE_BLOCKS_MAX;
+    return block;
 }
 
 void neb_quarantine_put(void *block, size_t weight)
 {
     neb_lock_take(&neb_locks[LOCK_QUARANTINE]);
-    ring[(first + get(&count)) % QUARANTINE_BLOCKS_MAX] = (struct place){block, weight};
-    set(&count, get(&count) + 1);
-    set(&weight_all, get(&weight_all) + weight);
+    put_locked(block, weight);
     neb_lock_give(&neb_locks[LOCK_QUARANTINE]);
 }
 
 void *neb_quarantine_take(bool any, void **soon)
 {
-    void *block = NULL;
-    if (!any && !is_too_much())
-        return NULL;
     neb_lock_take(&neb_locks[LOCK_QUARANTINE]);
-    if (get(&count) > 0 && (any || is_too_much())) {
-        block = ring[first].block;
-        *soon = get(&count) > SOON ? ring[(first + SOON) % QUARANTINE_BLOCKS_MAX].block : NULL;
-        set(&weight_all, get(&weight_all) - ring[first].weight);
-        set(&count, get(&count) - 1);
-        first = (first + 1) % QUARANTINE_BLOCKS_MAX;
-    }
+    void *block = take_locked(any, soon);
     neb_lock_give(&neb_locks[LOCK_QUARANTINE]);
     return block;
+}
+
+void *neb_quarantine_exchange(void *block, size_t weight, void **soon)
+{
+    neb_lock_take(&neb_locks[LOCK_QUARANTINE]);
+    put_locked(block, weight);
+    void *oldest = take_locked(false, soon);
+    neb_lock_give(&neb_locks[LOCK_QUARANTINE]);
+    return oldest;
 }
 
 void neb_quarantine_spans(struct spans *spans)

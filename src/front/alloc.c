@@ -359,7 +359,7 @@ static void pool_free(void *p, uint32_t entry, const char *call)
     struct heap *heap = neb_heap_enter();
     heap->window = window_copy();
     if (POLICY_COUNT)
-        counter_add(&heap->pool[slab_of(p)->class_index].counts.frees, 1);
+        counter_add(&heap->pool[entry_class(entry)].counts.frees, 1);
     neb_pool_give(heap, p, call);
     if (check_is_on())
         neb_hardened_wait(heap, entry_class(entry), p);
@@ -415,8 +415,9 @@ static bool checked_free(void *p, const struct check_call *call)
         raw_free(raw, call->name);
         break;
     case CHECK_DONE:
-        quarantine_tidy();
+        return true;
     }
+    quarantine_tidy();
     return true;
 }
 

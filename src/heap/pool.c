@@ -104,30 +104,57 @@ static bool is_run(void *const *blocks, size_t count, size_t size)
     return count > 1 && (ptr_address(blocks[1]) - ptr_address(blocks[0]) == size || ptr_address(blocks[0]) - ptr_address(blocks[1]) == size);
 }
 
-/* The leading blocks that lie in slabs of this heap, as nearly all do; how many. Where a slab is one granule the page map and the address
- * say all but the bits. What is wrong with the next one is for blocks_give to find out. Batches hold few neighbours: no look for runs. */
+/* The slab of this heap in which p lies, and the offset of its class's bin, where a slab is one granule: the page map and the address say
+ * that. NULL: another. */
+NEB_INLINE struct slab *own_slab(const struct heap *heap, const struct window *window, const void *p, size_t *offset)
+{
+    *offset = window_load(window, p) ^ heap->tag;
+    if (NEB_UNLIKELY(*offset > ENTRY_OFFSET_MASK || size_class_is_wide(size_class_at(*offset))))
+        return NULL;
+    return &page_map_chunk(p)->slab[chunk_granule_of(p)];
+}
+
+static void own_settle(struct heap *heap, struct slab *slab, size_t offset, size_t given, bool had_bits)
+{
+    struct pool *pool = &heap->pool[size_class_of_offset(offset)];
+    counter_add(&pool->counts.returned, given);
+    slab_settle(heap, pool, slab, had_bits);
+}
+
+/* The leading blocks that lie in slabs of this heap, as nearly all do; how many. What is wrong with the next one is for blocks_give to find
+ * out. Batches hold few neighbours: no look for runs. */
 NEB_INLINE size_t own_give(struct heap *heap, void *const *blocks, size_t count, bool has_runs)
 {
     const struct window window = window_copy();
-    size_t given = 0;
-    for (size_t offset; given < count && (offset = window_load(&window, blocks[given]) ^ heap->tag) <= ENTRY_OFFSET_MASK;) {
+    size_t given = 0, offset;
+    for (struct slab *slab; given < count && (slab = own_slab(heap, &window, blocks[given], &offset)) != NULL;) {
         void *const *rest = blocks + given;
         const struct size_class *class = size_class_at(offset);
-        if (NEB_UNLIKELY(size_class_is_wide(class)))
-            break;
-        struct slab *slab = &page_map_chunk(*rest)->slab[chunk_granule_of(*rest)];
         bool had_bits = slab->free_count != 0;
         enum slab_answer answer;
         size_t now = has_runs && is_run(rest, count - given, class->size) ? neb_slab_give(slab, rest, count - given, &answer)
                                                                           : slab_give_at(slab, class, ptr_address(*rest) % GRANULE_BYTES);
         if (NEB_UNLIKELY(now == 0))
             break;
-        struct pool *pool = &heap->pool[size_class_of_offset(offset)];
         given += now;
-        counter_add(&pool->counts.returned, now);
-        slab_settle(heap, pool, slab, had_bits);
+        own_settle(heap, slab, offset, now, had_bits);
     }
     return given;
+}
+
+/* The same of one block. */
+static bool own_give_one(struct heap *heap, void *p)
+{
+    const struct window window = window_copy();
+    size_t offset;
+    struct slab *slab = own_slab(heap, &window, p, &offset);
+    if (slab == NULL)
+        return false;
+    bool had_bits = slab->free_count != 0;
+    if (NEB_UNLIKELY(!slab_give_at(slab, size_class_at(offset), ptr_address(p) % GRANULE_BYTES)))
+        return false;
+    own_settle(heap, slab, offset, 1, had_bits);
+    return true;
 }
 
 /* Frees bring blocks to whoever owns their slab, so that who owns many gets many, while another heap may make new slabs for want of free
@@ -318,7 +345,7 @@ static NEB_THREADED bool foreign_give(struct heap *heap, void *p, const char *ca
 
 void neb_pool_give(struct heap *heap, void *p, const char *call)
 {
-    if (foreign_give(heap, p, call))
+    if ((POLICY_FREE_EXACT && own_give_one(heap, p)) || foreign_give(heap, p, call))
         return;
     struct slab *slab = slab_of(p);
     unsigned class_index = slab->class_index;

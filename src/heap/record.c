@@ -2,8 +2,7 @@
 #include "heap/record.h"
 
 #include "base/bits.h"
-#include "heap/chunk.h"
-#include "heap/heap.h"
+#include "heap/cell.h"
 #include "heap/huge.h"
 #include "heap/meta.h"
 #include "os/lock.h"
@@ -11,11 +10,11 @@
 
 struct cell_record neb_record_of_none;
 bool neb_states_are_in_window;
-static enum records kept; /* both written before there are threads */
+enum records neb_records_kept; /* both written before there are threads */
 
 static unsigned order_of(const struct slab *slab)
 {
-    size_t bytes = kept == RECORDS_WHOLE ? sizeof(struct cell_record) : 1;
+    size_t bytes = neb_records_kept == RECORDS_WHOLE ? sizeof(struct cell_record) : 1;
     unsigned order = bits_log2_ceil(neb_size_class[slab->class_index].capacity * bytes);
     return order < 8 ? 8 : order;
 }
@@ -31,7 +30,7 @@ static void states_set(const struct slab *slab, _Atomic uint8_t *states)
 NEB_COMMON bool neb_records_make(struct slab *slab)
 {
     slab->records = NULL;
-    if (kept == RECORDS_OFF)
+    if (neb_records_kept == RECORDS_OFF)
         return true;
     unsigned order = order_of(slab);
     void *records = neb_meta_array_take(order);
@@ -86,41 +85,26 @@ static void slab_enable(void *argument, struct chunk *chunk, unsigned first, uin
 
 void neb_records_enable(enum records wanted)
 {
-    kept = wanted;
+    neb_records_kept = wanted;
     neb_states_are_in_window = wanted == RECORDS_STATES && neb_page_map_keep_states();
     runs_walk(slab_enable, NULL);
 }
 
 bool neb_records_are_enabled(void)
 {
-    return kept != RECORDS_OFF;
+    return neb_records_kept != RECORDS_OFF;
 }
 
 /* ---- cells --------------------------------------------------------------------------------------------------------------- */
 
-NEB_INLINE struct cell cell_in_slab(const struct slab *slab, size_t index, size_t bytes)
-{
-    struct cell cell = {ptr_add(slab->base, index * bytes), bytes, NULL, NULL, NULL, NULL, CELL_SMALL};
-    if (kept == RECORDS_WHOLE && slab->records != NULL) {
-        struct cell_record *records = slab->records;
-        cell.record = &records[index];
-        cell.state = &records[index].state;
-    } else if (slab->records != NULL) {
-        _Atomic uint8_t *states = slab->records;
-        cell.record = &neb_record_of_none;
-        cell.state = &states[index];
-    }
-    return cell;
-}
-
 static struct cell cell_of_run(struct chunk *chunk, unsigned first)
 {
-    struct cell_record *record = kept == RECORDS_OFF ? NULL : &chunk->record[first];
+    struct cell_record *record = neb_records_kept == RECORDS_OFF ? NULL : &chunk->record[first];
     return (struct cell){ptr_add(chunk->base, (size_t)first << GRANULE_SHIFT), (size_t)chunk->granules[first] << GRANULE_SHIFT,
                          record, record == NULL ? NULL : &record->state, NULL, &chunk->slack[first], CELL_LARGE};
 }
 
-static NEB_NOINLINE bool cell_without_slab(const void *p, uint32_t entry, bool many, struct cell *cell)
+NEB_NOINLINE bool neb_cell_without_slab(const void *p, uint32_t entry, bool many, struct cell *cell)
 {
     if (entry_is_huge(entry))
         return neb_huge_cell(entry, cell) && ptr_offset(p, cell->base) < cell->bytes;
@@ -131,21 +115,9 @@ static NEB_NOINLINE bool cell_without_slab(const void *p, uint32_t entry, bool m
     return true;
 }
 
-/* Of the slab's descriptor no more is read than must be: the entry knows the class. */
 bool neb_cell_of(const void *p, bool many, struct cell *cell)
 {
-    uint32_t entry = page_map_load(p);
-    if (NEB_UNLIKELY(!entry_is_pooled(entry)))
-        return cell_without_slab(p, entry, many, cell);
-    const struct size_class *class = &neb_size_class[entry_class(entry)];
-    const struct chunk *chunk = page_map_chunk(p);
-    unsigned granule = chunk_granule_of(p);
-    const struct slab *slab = &chunk->slab[NEB_UNLIKELY(size_class_is_wide(class)) ? chunk->head[granule] : granule];
-    size_t index = size_class_index(class, ptr_offset(p, slab->base));
-    if (NEB_UNLIKELY(index >= class->capacity))
-        return false;
-    *cell = cell_in_slab(slab, index, class->size);
-    return true;
+    return cell_find(p, many, cell);
 }
 
 struct cell_visit {

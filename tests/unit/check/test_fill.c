@@ -7,7 +7,7 @@ START_TEST(a_canary_that_nobody_touched_is_whole)
     unsigned char bytes[300];
     for (size_t from = 0; from < 20; from++)
         for (size_t count = 0; from + count <= sizeof bytes; count += 7) {
-            neb_canary_write(bytes + from, count);
+            canary_write(bytes + from, count);
             ck_assert_uint_eq(neb_canary_verify(bytes + from, count), count);
             ck_assert_uint_eq(neb_canary_verify_back(bytes + from, count), 0);
         }
@@ -19,7 +19,7 @@ START_TEST(every_changed_byte_is_found_from_both_sides)
     unsigned char bytes[64];
     for (size_t at = 0; at < sizeof bytes; at++)
         for (unsigned value = 0; value < 256; value++) {
-            neb_canary_write(bytes, sizeof bytes);
+            canary_write(bytes, sizeof bytes);
             if (bytes[at] == value)
                 continue;
             bytes[at] = (unsigned char)value;
@@ -35,7 +35,7 @@ START_TEST(a_changed_byte_is_found_whatever_the_number_of_bytes_and_the_address)
     for (size_t from = 0; from < 17; from++)
         for (size_t count = 1; count < 40; count++)
             for (size_t at = 0; at < count; at++) {
-                neb_canary_write(bytes + from, count);
+                canary_write(bytes + from, count);
                 bytes[from + at] ^= 0x10;
                 ck_assert_uint_eq(neb_canary_verify(bytes + from, count), at);
             }
@@ -46,7 +46,7 @@ START_TEST(no_canary_contains_zero_whether_random_or_not)
 {
     unsigned char bytes[64];
     for (int round = 0; round < 50; round++) {
-        neb_canary_write(bytes, sizeof bytes);
+        canary_write(bytes, sizeof bytes);
         for (size_t i = 0; i < sizeof bytes; i++)
             ck_assert_uint_ne(bytes[i], 0);
         neb_canary_init(true);

@@ -1,0 +1,54 @@
+/* cell.h - the cell of an address, where it is found with a few instructions: a block of a pool (record.h has the rest).
+ *
+ *   p --> entry: the class   chunk: its slab --> index --> slab->records[index]
+ *
+ * Of the slab's descriptor no more is read than must be: the entry knows the class. */
+#ifndef NEB_HEAP_CELL_H
+#define NEB_HEAP_CELL_H
+
+#include "base/attr.h"
+#include "heap/heap.h"
+#include "heap/record.h"
+
+/* What is kept of each cell. Written before there are threads. */
+extern enum records neb_records_kept;
+
+bool neb_cell_without_slab(const void *p, uint32_t entry, bool many, struct cell *cell);
+
+NEB_INLINE struct cell cell_in_slab(const struct slab *slab, size_t index, size_t bytes)
+{
+    struct cell cell = {ptr_add(slab->base, index * bytes), bytes, NULL, NULL, NULL, NULL, CELL_SMALL};
+    if (neb_records_kept == RECORDS_WHOLE && slab->records != NULL) {
+        struct cell_record *records = slab->records;
+        cell.record = &records[index];
+        cell.state = &records[index].state;
+    } else if (slab->records != NULL) {
+        _Atomic uint8_t *states = slab->records;
+        cell.record = &neb_record_of_none;
+        cell.state = &states[index];
+    }
+    return cell;
+}
+
+/* As neb_cell_of. */
+NEB_INLINE bool cell_find(const void *p, bool many, struct cell *cell)
+{
+    uint32_t entry = page_map_load(p);
+    struct cell other; /* not *cell, whose address stays here: so its fields need no memory */
+    if (NEB_UNLIKELY(!entry_is_pooled(entry))) {
+        bool found = neb_cell_without_slab(p, entry, many, &other);
+        *cell = other;
+        return found;
+    }
+    const struct size_class *class = &neb_size_class[entry_class(entry)];
+    const struct chunk *chunk = page_map_chunk(p);
+    unsigned granule = chunk_granule_of(p);
+    const struct slab *slab = &chunk->slab[NEB_UNLIKELY(size_class_is_wide(class)) ? chunk->head[granule] : granule];
+    size_t index = size_class_index(class, ptr_offset(p, slab->base));
+    if (NEB_UNLIKELY(index >= class->capacity))
+        return false;
+    *cell = cell_in_slab(slab, index, class->size);
+    return true;
+}
+
+#endif
