@@ -482,7 +482,11 @@ static NEB_COLD void statement_report(const void *p, const struct check_call *ca
 enum check_answer neb_check_release(void *p, const struct check_call *call, void **raw)
 {
     struct cell cell;
-    if (!cell_find(p, true, &cell) || cell.record == NULL || state_of(&cell) == RECORD_NONE)
+    if (!cell_find(p, true, &cell) || cell.record == NULL)
+        return CHECK_UNDRESSED;
+    __builtin_prefetch(cell.state); /* it is in no cache, and the stack is not its business */
+    uint32_t stack = stack_at(call->place);
+    if (state_of(&cell) == RECORD_NONE)
         return CHECK_UNDRESSED;
     struct block block = block_of(&cell);
     if (NEB_UNLIKELY(p != block.begin || !state_free(&cell))) {
@@ -491,7 +495,7 @@ enum check_answer neb_check_release(void *p, const struct check_call *call, void
     }
     if (check_has(CHECK_ORIGIN)) {
         atomic_store_explicit(&cell.record->free_thread, thread_number(), memory_order_relaxed);
-        atomic_store_explicit(&cell.record->free_stack, stack_at(call->place), memory_order_relaxed);
+        atomic_store_explicit(&cell.record->free_stack, stack, memory_order_relaxed);
     }
     if (!statement_is_right(call, &block, front_for(call->alignment), block.front))
         statement_report(p, call);

@@ -49,7 +49,7 @@ static void *small_alloc(unsigned class_index)
 {
     struct heap *heap = neb_heap_enter();
     void *block = pool_pop(heap, class_index);
-    neb_heap_tick(heap);
+    heap_tick(heap);
     neb_heap_leave(heap);
     if (POLICY_TRACE)
         neb_recorder_look();
@@ -363,7 +363,7 @@ static void pool_free(void *p, uint32_t entry, const char *call)
     neb_pool_give(heap, p, call);
     if (check_is_on())
         neb_hardened_wait(heap, entry_class(entry), p);
-    neb_heap_tick(heap);
+    heap_tick(heap);
     neb_heap_leave(heap);
     if (POLICY_TRACE)
         neb_recorder_look();

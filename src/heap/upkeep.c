@@ -72,10 +72,8 @@ static NEB_SELDOM void heap_sweep(struct heap *heap)
     }
 }
 
-void neb_heap_tick(struct heap *heap)
+NEB_NOINLINE void neb_heap_tick_slow(struct heap *heap)
 {
-    if (NEB_LIKELY(++heap->slow_calls % TICK_CALLS != 0))
-        return;
     uint32_t now = neb_clock_ms(), decay = neb_heap_decay();
     neb_heap_empty_outbox(heap);
     neb_heap_apply_inbox(heap);

@@ -1,6 +1,6 @@
 /* upkeep.h - what a heap does besides serving calls: give back what is idle, and end.
  *
- *   tick    every TICK_CALLS slow calls: batches are sent and applied, chunks decay; every decay_ms the pools that were
+ *   tick    every TICK_EVERY slow calls: batches are sent and applied, chunks decay; every decay_ms the pools that were
  *           not used since are emptied, and the free pages of their slabs purged
  *   trim    all of that at once
  *   flush   every magazine is emptied, by which each freed block is looked at
@@ -13,7 +13,17 @@
 
 #include "heap/heap.h"
 
-void neb_heap_tick(struct heap *heap);
+void neb_heap_tick_slow(struct heap *heap);
+
+/* Where every call is a slow one, they say less. */
+enum { TICK_EVERY = POLICY_EVERY_CALL_SLOW ? 4 * TICK_CALLS : TICK_CALLS };
+
+NEB_INLINE void heap_tick(struct heap *heap)
+{
+    if (NEB_UNLIKELY(++heap->slow_calls % TICK_EVERY == 0))
+        neb_heap_tick_slow(heap);
+}
+
 void neb_heap_set_decay(uint32_t decay_ms);
 uint32_t neb_heap_decay(void);
 void neb_heap_flush(struct heap *heap);
