@@ -47,6 +47,7 @@ struct pool {
     uint8_t is_active;        /* refilled or flushed since the last sweep */
     uint8_t burst;            /* frees of other heaps' blocks, up to BURST_FREES, since the magazine had fewer entries than at the one before */
     uint16_t burst_count;     /* those at the last one */
+    uint8_t is_emptied;       /* by a sweep, and since then it got no magazine and no block back: there is nothing to look for */
     int32_t balance;          /* blocks that came by refills since the last turn from flushing to refilling, less those flushed */
     struct pool_counts counts;
 };

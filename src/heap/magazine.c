@@ -30,6 +30,7 @@ bool neb_magazine_create(struct heap *heap, unsigned class_index)
     pool->magazine = magazine;
     pool->order = (uint8_t)order;
     pool->streak = 0;
+    pool->is_emptied = 0;
     heap->bin[class_index].top = magazine;
     heap->bin[class_index].limit = magazine + entries_max(class_index, order, hardened ? 2 * HARDEN_FRESH_BYTES : MAGAZINE_START_BYTES);
     return true;

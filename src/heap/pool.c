@@ -35,6 +35,7 @@ static size_t bits_set(struct heap *heap, struct slab *slab, void *const *blocks
 /* Blocks came back. */
 static void slab_settle(struct heap *heap, struct pool *pool, struct slab *slab, bool had_bits)
 {
+    pool->is_emptied = 0;
     if (NEB_UNLIKELY(!had_bits)) {
         list_remove(&slab->node);
         list_push(&pool->partial, &slab->node);

@@ -66,8 +66,10 @@ static NEB_SELDOM void heap_sweep(struct heap *heap)
 {
     for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
         struct pool *pool = &heap->pool[class_index];
-        if (!pool->is_active)
+        if (!pool->is_active && !pool->is_emptied) {
             (void)pool_idle(heap, class_index);
+            pool->is_emptied = 1;
+        }
         pool->is_active = 0;
     }
 }

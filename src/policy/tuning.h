@@ -42,8 +42,9 @@ _Static_assert(CHUNK_GRANULES == 64, "a chunk's granules are one word");
  * than with glibc's malloc, and with huge pages from 15 % less to 50 % more, by what the machine had at hand. */
 #define GROWING_REFILLS 8
 
-/* How long free pages stay resident, milliseconds; the option decay_ms. */
-#define DECAY_MS_DEFAULT 500
+/* How long free pages stay resident, milliseconds; the option decay_ms. bench: with 500 python-text had 28.2 MiB and has 26.0, redis 22.8 and 21.5,
+ * sqlite 16.6 and 15.8; with 20 sizes-large takes 5 % more time. */
+#define DECAY_MS_DEFAULT 50
 
 /* ---- sizes of blocks ------------------------------------------------------------------------------------------ */
 

@@ -163,6 +163,36 @@ START_TEST(free_pages_of_a_half_used_slab_go_back_at_a_trim)
 }
 END_TEST
 
+/* With a decay time of 0 each tick sweeps; a pool is idle from the second one on. */
+static void sweep(struct heap *heap)
+{
+    heap_use(heap);
+    for (unsigned i = 0; i < 2 * TICK_CALLS; i++)
+        neb_heap_tick(heap);
+}
+
+START_TEST(an_idle_pool_is_emptied_and_again_after_others_gave_it_a_block)
+{
+    struct heap *heap = heap_make(), *other = heap_make();
+    neb_heap_set_decay(0);
+    for (unsigned i = 0; i < 8; i++)
+        blocks[i] = heap_take(heap, CLASS_4096);
+    const struct slab *slab = slab_of(blocks[0]);
+    heap_give(heap, blocks[5]);
+    sweep(heap);
+    ck_assert_ptr_null(heap->pool[CLASS_4096].magazine);
+    ck_assert_uint_eq(slab->purged, 1u << slab_block_index(slab, blocks[5]));
+    heap_give(other, blocks[2]);
+    heap_flush(other);
+    sweep(heap);
+    ck_assert_uint_eq(slab->purged, 1u << slab_block_index(slab, blocks[5]) | 1u << slab_block_index(slab, blocks[2]));
+    heap_give(heap, blocks[3]);
+    sweep(heap);
+    ck_assert_ptr_null(heap->pool[CLASS_4096].magazine);
+    ck_assert((slab->purged >> slab_block_index(slab, blocks[3]) & 1) != 0);
+}
+END_TEST
+
 START_TEST(a_block_given_twice_aborts_at_the_flush)
 {
     struct heap *heap = heap_make();
@@ -208,6 +238,7 @@ UNIT_MAIN("pool", HOLDS(blocks_are_aligned_distinct_and_inside_slabs_of_their_cl
           HOLDS(emptied_slabs_go_back_and_the_last_one_is_kept),
           HOLDS(every_block_taken_comes_back_whatever_the_order), HOLDS(a_zero_block_is_zero_and_used_once),
           HOLDS(free_pages_of_a_half_used_slab_go_back_at_a_trim),
+          HOLDS(an_idle_pool_is_emptied_and_again_after_others_gave_it_a_block),
           ABORTS(a_block_given_twice_aborts_at_the_flush),
           ABORTS(a_block_given_after_its_flush_aborts_at_once), ABORTS(a_pointer_into_a_block_aborts_at_once),
           ABORTS(a_block_that_was_never_handed_out_aborts_at_once))
