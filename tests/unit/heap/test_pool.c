@@ -167,8 +167,8 @@ END_TEST
 static void sweep(struct heap *heap)
 {
     heap_use(heap);
-    for (unsigned i = 0; i < 2 * TICK_CALLS; i++)
-        neb_heap_tick(heap);
+    for (unsigned i = 0; i < 2 * TICK_EVERY; i++)
+        heap_tick(heap);
 }
 
 START_TEST(an_idle_pool_is_emptied_and_again_after_others_gave_it_a_block)
