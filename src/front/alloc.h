@@ -48,7 +48,7 @@ NEB_INLINE void *aligned_pop(size_t size, size_t alignment)
 {
     if (POLICY_EVERY_CALL_SLOW || NEB_UNLIKELY(!size_class_is_alignable(size, alignment)))
         return NULL;
-    return bin_pop(heap_bin_at(heap_current(), neb_bin_offset[(size_class_room(size, alignment) + 15) >> STEP_SHIFT]));
+    return bin_pop(heap_bin_at(heap_current(), size_bin_offset(size_class_room(size, alignment))));
 }
 
 NEB_INLINE void *neb_malloc(size_t size)

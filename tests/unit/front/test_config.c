@@ -116,7 +116,7 @@ START_TEST(a_wrong_value_gets_one_line_with_the_range_and_the_default_is_used)
         check_defaults_but(OPTION_COUNT);
         ck_assert_uint_eq(lines_said(), 1);
         ck_assert_ptr_nonnull(strstr(said, "NEBMALLOC: decay_ms="));
-        ck_assert_ptr_nonnull(strstr(said, "from 0 to 3600000; using 500"));
+        ck_assert_ptr_nonnull(strstr(said, "from 0 to 3600000; using 50"));
     }
 }
 END_TEST
