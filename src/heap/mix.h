@@ -4,9 +4,9 @@
  *                                                   from the right, lie HARDEN_APART blocks apart
  *   more              [300..427][44..171][...]      runs of HARDEN_RUN neighbours, in random order
  *
- * A class of which few blocks are alive is spread all over its slab, so that an overrun by a few blocks' length hits nothing. Where thousands are alive there is a
- * neighbour wherever a block lies, and all that random order does is to make caches miss: programs use together what they allocate
- * together, and processors fetch the next line ahead.
+ * A class of which few blocks are alive is spread all over its slab, so that an overrun by a few blocks' length hits nothing. Where thousands
+ * are alive there is a neighbour wherever a block lies, and all that random order does is to make caches miss: programs use together what
+ * they allocate together, and processors fetch the next line ahead.
  *
  * Ownership  the magazine: the heap's thread
  * Failure    cannot fail

@@ -252,7 +252,7 @@ static bool is_burst(struct pool *pool, const struct bin *bin)
 }
 
 /* The heap's own window will do: what it does not know is for neb_pool_give, which makes it anew. */
-NEB_THREADED bool neb_pool_give_foreign(struct heap *heap, void *p)
+bool neb_pool_give_foreign(struct heap *heap, void *p)
 {
     uint32_t entry = window_load(&heap->window, p);
     const struct size_class *class = foreign_class(heap, entry);
