@@ -21,10 +21,10 @@ static void shuffle(struct heap *heap, void **blocks, size_t count, size_t piece
  * earlier one changed, since that lies at least as far from the end as the place it goes to. */
 static size_t set_apart(struct heap *heap, void **blocks, size_t count)
 {
-    size_t apart = count / HARDEN_APART;
-    void **last = blocks + count - 1, **from = last - neb_heap_random(heap, HARDEN_APART);
+    size_t apart = count / HARDEN_APART, skipped = neb_heap_random(heap, HARDEN_APART);
+    void **last = blocks + count - 1;
     for (size_t i = 0; i < apart; i++)
-        exchange(last - i, from - i * HARDEN_APART, 1);
+        exchange(last - i, last - (i * HARDEN_APART + skipped), 1);
     return apart;
 }
 
