@@ -315,16 +315,9 @@ static bool is_to_hide(const struct cell *cell)
     return cell->kind != CELL_SMALL && is_to_wait(cell) && neb_hide_is_due(cell->bytes);
 }
 
-/* Blocks that are not big were in use just now, and are cheap to clear. */
-static bool is_to_spoil(const struct cell *cell)
-{
-    bool is_little = cell->kind == CELL_SMALL && cell->bytes <= BIG_MIN;
-    return check_has(is_little ? CHECK_FILL | CHECK_CLEAR : CHECK_FILL) && neb_check.fill_free != FILL_NOTHING;
-}
-
 static void contents_spoil(const struct cell *cell, const struct block *block, bool hides)
 {
-    if (!is_to_spoil(cell))
+    if (!check_has(CHECK_FILL) || neb_check.fill_free == FILL_NOTHING)
         return;
     if (cell->kind == CELL_SMALL || (check_has(CHECK_QUARANTINE) && !hides))
         memset(block->begin, (int)neb_check.fill_free, block->size);

@@ -31,8 +31,7 @@ enum check_feature {
     CHECK_FILL = 4,       /* fresh and freed blocks are filled */
     CHECK_QUARANTINE = 8, /* freed blocks wait before they serve again, and are verified when they do */
     CHECK_ORIGIN = 16,    /* stacks and threads of allocation and free, kind of allocation, sizes that are stated */
-    CHECK_LARGE = 32,     /* without a quarantine: freed large blocks wait there all the same, most out of reach (hide.h) */
-    CHECK_CLEAR = 64      /* without CHECK_FILL: freed small blocks that are not big are cleared */
+    CHECK_LARGE = 32      /* without a quarantine: freed large blocks wait there all the same, most out of reach (hide.h) */
 };
 
 enum on_error { ON_ERROR_ABORT, ON_ERROR_REPORT, ON_ERROR_STOP };

@@ -22,7 +22,7 @@
     X(deepbind, 0, 0, 1, "let dlopen's RTLD_DEEPBIND pass: a plugin's malloc may then be libc's")                       \
     X(huge_keep_mib, HUGE_KEEP_MIB_DEFAULT, 0, 1048576, "freed blocks above 2 MiB kept for reuse, in MiB")                 \
     X(harden, 0, 0, 2, "1: exact state of every block, random order, guard pages; 2: canaries and quarantine too")     \
-    X(zero_on_free, 0, 0, 1, "harden=1: freed blocks above 8 KiB are cleared too, as with 2")                                  \
+    X(zero_on_free, 0, 0, 1, "harden: freed memory is cleared; always with harden=2")                                  \
     X(quarantine_kib, QUARANTINE_KIB_DEFAULT, 0, 16777216, "checked, harden=2: freed blocks kept back, in KiB")        \
     X(fill_alloc, 165, 0, 256, "checked: the byte that fresh memory is filled with (256: none)")                       \
     X(fill_free, 90, 0, 256, "checked: the byte that freed memory is filled with (256: none)")                         \

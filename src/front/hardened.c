@@ -59,9 +59,8 @@ static bool free_to(struct heap *heap, void *p)
     _Atomic uint8_t *state = state_of(p);
     if (state == NULL || bin->top == bin->limit || !hardened_release(state))
         return false;
-    const struct size_class *class = &neb_size_class[class_index];
-    if (!size_class_is_big(class) || check_has(CHECK_FILL)) /* nobody can take it before the thread leaves its heap */
-        memset(p, 0, class->size);
+    if (check_has(CHECK_FILL)) /* nobody else can take it before the thread leaves its heap */
+        memset(p, 0, neb_size_class[class_index].size);
     give(heap, class_index, p);
     return true;
 }

@@ -6,7 +6,7 @@
  *
  * What is not as simple is left to the calls of alloc.c, which do the same in ten times as many instructions and say what is wrong: when
  * one of these refuses, nothing has changed. They keep to what check/ does at this level: no canaries, no quarantine; what
- * is freed is cleared, big blocks where that is wanted.
+ * is freed is cleared where that is wanted.
  *
  * Invariant  a state is the block's, whichever way its calls take (K1 of check/check.h)
  * Ownership  the heap: its thread, which is busy meanwhile, so that a signal handler works elsewhere
@@ -116,7 +116,8 @@ NEB_INLINE bool neb_hardened_free(void *p)
     bool done = NEB_LIKELY(number * class->size == at && states != NULL && bin->top != bin->limit) &&
                 NEB_LIKELY(hardened_release(&states[number]));
     if (NEB_LIKELY(done)) {
-        memset(p, 0, class->size); /* it is free, but nobody else can take it before the thread leaves its heap */
+        if (check_has(CHECK_FILL)) /* it is free, but nobody else can take it before the thread leaves its heap */
+            memset(p, 0, class->size);
         hardened_give(bin, &heap->waiting[class_index], p);
     }
     hardened_leave();

@@ -45,8 +45,7 @@ static void on_stats_signal(int number)
 /* Everything in the checked policy; in the others what the option harden asks for. */
 static void checks_apply(void)
 {
-    enum { HARDEN_1 = CHECK_STATE | CHECK_LARGE | CHECK_CLEAR,
-           HARDEN_2 = CHECK_STATE | CHECK_CANARY | CHECK_FILL | CHECK_QUARANTINE };
+    enum { HARDEN_1 = CHECK_STATE | CHECK_LARGE, HARDEN_2 = CHECK_STATE | CHECK_CANARY | CHECK_FILL | CHECK_QUARANTINE };
     bool is_checked = POLICY_ORIGIN != 0;
     uint64_t level = options[OPTION_harden];
     if (!is_checked && level == 0)

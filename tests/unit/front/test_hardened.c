@@ -99,26 +99,14 @@ START_TEST(of_a_class_with_many_blocks_most_follow_their_neighbour)
 }
 END_TEST
 
-static void check_cleared(size_t size_max)
+START_TEST(freed_blocks_are_cleared_where_that_is_wanted)
 {
-    for (size_t size = 1; size <= size_max; size = size * 3 + 1) {
+    enable(CHECK_FILL);
+    for (size_t size = 1; size <= SMALL_MAX; size = size * 3 + 1) {
         unsigned char *p = memset(neb_malloc(size), 0x42, size);
         neb_free(p);
         ck_assert(all_bytes_are(p, size, 0));
     }
-}
-
-START_TEST(freed_blocks_are_cleared)
-{
-    enable(CHECK_CLEAR);
-    check_cleared(BIG_MIN - 1);
-}
-END_TEST
-
-START_TEST(big_freed_blocks_are_cleared_where_that_is_wanted)
-{
-    enable(CHECK_CLEAR | CHECK_FILL);
-    check_cleared(SMALL_MAX);
 }
 END_TEST
 
@@ -132,7 +120,7 @@ static void *free_it(void *p)
 START_TEST(blocks_that_another_thread_frees_are_cleared)
 {
     pthread_t thread;
-    enable(CHECK_CLEAR);
+    enable(CHECK_FILL);
     unsigned char *p = memset(neb_malloc(100), 0x42, 100);
     ck_assert_int_eq(pthread_create(&thread, NULL, free_it, p), 0);
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
@@ -246,7 +234,7 @@ END_TEST
 UNIT_MAIN("hardened", HOLDS(a_freed_block_serves_again_only_after_others_were_freed), HOLDS(a_block_has_a_byte_to_spare),
           HOLDS(the_first_blocks_of_a_class_lie_apart_in_random_order),
           HOLDS(all_blocks_of_a_slab_serve_before_the_next_slab_does), HOLDS(of_a_class_with_many_blocks_most_follow_their_neighbour),
-          HOLDS(freed_blocks_are_cleared), HOLDS(big_freed_blocks_are_cleared_where_that_is_wanted),
+          HOLDS(freed_blocks_are_cleared_where_that_is_wanted),
           HOLDS(blocks_that_another_thread_frees_are_cleared),
           HOLDS(what_waits_goes_back_when_the_heap_is_trimmed),
           ABORTS(a_second_free_is_noticed_after_the_block_could_serve_again), ABORTS(a_second_free_by_another_thread_is_noticed),
