@@ -13,12 +13,12 @@
 
 enum { SOON = 8 }; /* blocks that leave before the one that may be fetched now */
 
-struct place {
+struct held {
     void *block;
     size_t weight;
 };
 
-static struct place *ring;
+static struct held *ring;
 static size_t first; /* of the oldest */
 static _Atomic size_t count, weight_all;
 static size_t weight_max;
@@ -62,7 +62,7 @@ bool neb_quarantine_is_full(void)
 
 static void put_locked(void *block, size_t weight)
 {
-    ring[(first + get(&count)) % QUARANTINE_BLOCKS_MAX] = (struct place){block, weight};
+    ring[(first + get(&count)) % QUARANTINE_BLOCKS_MAX] = (struct held){block, weight};
     set(&count, get(&count) + 1);
     set(&weight_all, get(&weight_all) + weight);
 }

@@ -40,7 +40,7 @@ NEB_INLINE bool cell_find(const void *p, bool many, struct cell *cell)
         *cell = other;
         return found;
     }
-    const struct size_class *class = &neb_size_class[entry_class(entry)];
+    const struct size_class *class = size_class_at(entry & ENTRY_OFFSET_MASK);
     const struct chunk *chunk = page_map_chunk(p);
     unsigned granule = chunk_granule_of(p);
     const struct slab *slab = &chunk->slab[NEB_UNLIKELY(size_class_is_wide(class)) ? chunk->head[granule] : granule];

@@ -115,13 +115,6 @@ NEB_INLINE struct slab *own_slab(const struct heap *heap, const struct window *w
     return &page_map_chunk(p)->slab[chunk_granule_of(p)];
 }
 
-static void own_settle(struct heap *heap, struct slab *slab, size_t offset, size_t given, bool had_bits)
-{
-    struct pool *pool = &heap->pool[size_class_of_offset(offset)];
-    counter_add(&pool->counts.returned, given);
-    slab_settle(heap, pool, slab, had_bits);
-}
-
 /* The leading blocks that lie in slabs of this heap, as nearly all do; how many. What is wrong with the next one is for blocks_give to find
  * out. Batches hold few neighbours: no look for runs. */
 NEB_INLINE size_t own_give(struct heap *heap, void *const *blocks, size_t count, bool has_runs)
@@ -137,25 +130,12 @@ NEB_INLINE size_t own_give(struct heap *heap, void *const *blocks, size_t count,
                                                                           : slab_give_at(slab, class, ptr_address(*rest) % GRANULE_BYTES);
         if (NEB_UNLIKELY(now == 0))
             break;
+        struct pool *pool = &heap->pool[size_class_of_offset(offset)];
         given += now;
-        own_settle(heap, slab, offset, now, had_bits);
+        counter_add(&pool->counts.returned, now);
+        slab_settle(heap, pool, slab, had_bits);
     }
     return given;
-}
-
-/* The same of one block. */
-static bool own_give_one(struct heap *heap, void *p)
-{
-    const struct window window = window_copy();
-    size_t offset;
-    struct slab *slab = own_slab(heap, &window, p, &offset);
-    if (slab == NULL)
-        return false;
-    bool had_bits = slab->free_count != 0;
-    if (NEB_UNLIKELY(!slab_give_at(slab, size_class_at(offset), ptr_address(p) % GRANULE_BYTES)))
-        return false;
-    own_settle(heap, slab, offset, 1, had_bits);
-    return true;
 }
 
 /* Frees bring blocks to whoever owns their slab, so that who owns many gets many, while another heap may make new slabs for want of free
@@ -346,7 +326,7 @@ static NEB_THREADED bool foreign_give(struct heap *heap, void *p, const char *ca
 
 void neb_pool_give(struct heap *heap, void *p, const char *call)
 {
-    if ((POLICY_FREE_EXACT && own_give_one(heap, p)) || foreign_give(heap, p, call))
+    if ((POLICY_FREE_EXACT && own_give(heap, &p, 1, false) == 1) || foreign_give(heap, p, call))
         return;
     struct slab *slab = slab_of(p);
     unsigned class_index = slab->class_index;
