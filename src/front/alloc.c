@@ -48,9 +48,12 @@ static void *pool_pop(struct heap *heap, unsigned class_index)
 static void *small_alloc(unsigned class_index)
 {
     struct heap *heap = neb_heap_enter();
+    bool is_late = heap_is_watched() && neb_heap_wake(heap);
     void *block = pool_pop(heap, class_index);
     heap_tick(heap);
     neb_heap_leave(heap);
+    if (is_late)
+        neb_huge_decay(neb_clock_ms(), neb_heap_decay());
     if (POLICY_TRACE)
         neb_recorder_look();
     return block;
@@ -218,7 +221,7 @@ NEB_NOINLINE void *neb_malloc_medium(size_t size)
 {
     if (NEB_UNLIKELY(size > SMALL_MAX))
         return neb_malloc_slow(size);
-    struct bin *bin = heap_bin_at(heap_current(), size_medium_offset(size));
+    struct bin *bin = heap_bin_at(heap_source(), size_medium_offset(size));
     void *block = bin_newest(bin);
     return NEB_LIKELY(block != NULL) ? bin_take(bin, block) : neb_malloc_slow(size);
 }
@@ -259,7 +262,7 @@ void *neb_calloc(size_t count, size_t size)
     bool zeroed = false;
     void *block = NULL;
     if (bytes <= CALLOC_FRESH_MIN && !POLICY_EVERY_CALL_SLOW)
-        block = bin_pop(heap_current()->bin_by_step[(bytes + 15) >> STEP_SHIFT]);
+        block = bin_pop(heap_source()->bin_by_step[(bytes + 15) >> STEP_SHIFT]);
     else if ((block = zero_alloc(bytes)) != NULL)
         return block;
     if (block == NULL && check_is_on())
@@ -364,6 +367,7 @@ static void pool_free(void *p, uint32_t entry, const char *call)
     if (check_is_on())
         neb_hardened_wait(heap, entry_class(entry), p);
     heap_tick(heap);
+    heap_watch_some(heap);
     neb_heap_leave(heap);
     if (POLICY_TRACE)
         neb_recorder_look();
@@ -384,6 +388,7 @@ static void raw_free(void *p, const char *call)
         large_tick();
         if (!neb_large_free(p, entry))
             free_unknown(p, entry, call);
+        heap_watch();
     }
 }
 

@@ -48,7 +48,7 @@ NEB_INLINE void *aligned_pop(size_t size, size_t alignment)
 {
     if (POLICY_EVERY_CALL_SLOW || NEB_UNLIKELY(!size_class_is_alignable(size, alignment)))
         return NULL;
-    return bin_pop(heap_bin_at(heap_current(), size_bin_offset(size_class_room(size, alignment))));
+    return bin_pop(heap_bin_at(heap_source(), size_bin_offset(size_class_room(size, alignment))));
 }
 
 NEB_INLINE void *neb_malloc(size_t size)
@@ -57,7 +57,7 @@ NEB_INLINE void *neb_malloc(size_t size)
         return neb_malloc_slow(size);
     if (NEB_UNLIKELY(size > FAST_MAX))
         return neb_malloc_medium(size);
-    struct bin *bin = heap_current()->bin_by_step[(size + 15) >> STEP_SHIFT];
+    struct bin *bin = heap_source()->bin_by_step[(size + 15) >> STEP_SHIFT];
     void *block = bin_newest(bin);
     return NEB_LIKELY(block != NULL) ? bin_take(bin, block) : neb_malloc_slow(size);
 }

@@ -36,7 +36,7 @@ NEB_SECTION(".data.none") struct heap neb_heap_none = {
 };
 _Static_assert(CLASS_COUNT == 10 * 8, "each has its bin there");
 NEB_SPARSE struct heap neb_heap_shared;
-_Thread_local struct tls neb_tls __attribute__((tls_model("initial-exec"))) = {.heap = &neb_heap_none};
+_Thread_local struct tls neb_tls __attribute__((tls_model("initial-exec"))) = {.heap = &neb_heap_none, .source = &neb_heap_none};
 
 typedef _Atomic(struct heap *) heap_entry;
 
@@ -168,6 +168,12 @@ static bool thread_deserves_heap(struct tls *tls)
     return true;
 }
 
+static void tls_set(struct tls *tls, struct heap *heap)
+{
+    tls->heap = heap;
+    tls->source = heap;
+}
+
 /* A handler has no scope of its own. */
 NEB_SELDOM void neb_heap_set_aside(bool aside)
 {
@@ -175,10 +181,10 @@ NEB_SELDOM void neb_heap_set_aside(bool aside)
     if (aside && tls->state < THREAD_AMBIENT) {
         tls->aside = tls->state == THREAD_SLOW ? tls->aside : tls->heap;
         tls->aside_state = tls->state & 15u;
-        tls->heap = &neb_heap_none;
+        tls_set(tls, &neb_heap_none);
         tls->state = THREAD_AMBIENT;
     } else if (!aside && tls->state == THREAD_AMBIENT) {
-        tls->heap = tls->aside_state == THREAD_SLOW ? &neb_heap_none : tls->aside;
+        tls_set(tls, tls->aside_state == THREAD_SLOW ? &neb_heap_none : tls->aside);
         tls->state = tls->aside_state;
     }
 }
@@ -186,7 +192,7 @@ NEB_SELDOM void neb_heap_set_aside(bool aside)
 static void slow_down(struct tls *tls)
 {
     tls->aside = tls->heap;
-    tls->heap = &neb_heap_none;
+    tls_set(tls, &neb_heap_none);
     tls->state = THREAD_SLOW;
 }
 
@@ -227,10 +233,11 @@ static NEB_NOINLINE struct heap *enter_slow(struct tls *tls)
     struct heap *heap = heap_take();
     if (heap == NULL)
         return shared_enter();
-    tls->heap = heap;
+    tls_set(tls, heap);
     tls->state = THREAD_HAS_HEAP;
     if (is_hardened)
         slow_down(tls);
+    heap_watch();
     if (atomic_load_explicit(&can_watch_threads, memory_order_relaxed))
         (void)neb_thread_watch(); /* refused: the heap's memory stays with it when the thread ends */
     return heap;
@@ -276,7 +283,7 @@ static void handler_was_left(struct tls *tls)
     bool had_heap = is_with_heap(tls->interrupted_state);
     bool is_whole = !tls->is_busy;
     tls->is_busy = false;
-    tls->heap = tls->interrupted_state == THREAD_HAS_HEAP && is_whole ? tls->aside : &neb_heap_none;
+    tls_set(tls, tls->interrupted_state == THREAD_HAS_HEAP && is_whole ? tls->aside : &neb_heap_none);
     if (had_heap && !is_whole)
         tls->slow_calls = YOUNG_CALLS;
     tls->state = had_heap && !is_whole ? THREAD_YOUNG : tls->interrupted_state;
@@ -320,7 +327,7 @@ NEB_SELDOM bool neb_heap_interrupt(struct interruption *interruption, const void
         tls->aside = tls->heap;
     tls->interrupted_state = tls->state & 15u;
     handler_set(tls, frame, neb_signal_stack_depth(context, frame));
-    tls->heap = &neb_heap_none;
+    tls_set(tls, &neb_heap_none);
     tls->state = THREAD_IN_HANDLER;
     return true;
 }
@@ -336,7 +343,7 @@ NEB_SELDOM void neb_heap_resume(const struct interruption *interruption)
         handler_set(tls, interruption->frame, interruption->depth);
     } else if (tls->handler_frame == interruption->frame || tls->handler_frame == UINTPTR_MAX) {
         tls->state = tls->interrupted_state;
-        tls->heap = interruption->heap;
+        tls_set(tls, interruption->heap);
     }
 }
 
@@ -348,7 +355,7 @@ NEB_THREADED void neb_heap_end(void)
     struct heap *heap = neb_tls.state == THREAD_SLOW ? neb_tls.aside : neb_tls.heap;
     if (!is_with_heap(neb_tls.state))
         return;
-    neb_tls.heap = &neb_heap_none;
+    tls_set(&neb_tls, &neb_heap_none);
     neb_tls.state = THREAD_ENDED;
     neb_heap_give_up(heap);
     neb_lock_take(&neb_locks[LOCK_HEAP_TABLE]);

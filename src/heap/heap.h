@@ -7,6 +7,11 @@
  *   outbox        blocks of other heaps' slabs, gathered into batches
  *   inbox         batches from other threads
  *
+ *
+ * malloc's fast path looks into the heap by tls.source, free's by tls.heap. After some slow frees source is neb_heap_none, so that the next few
+ * mallocs are slow as well: if they come at once the watch ends, if one comes late what is idle goes back to the system (upkeep.h). So a
+ * program that rests, and only now and then allocates a block that is at hand, is noticed at no cost for the fast path.
+ *
  * A thread begins with neb_heap_none, whose bins are all empty and full at once, so that its first call is a slow
  * one without a test for it. Threads without a heap of their own (too young to deserve one, or so late in their
  * exit that they gave it up) share neb_heap_shared under a lock.
@@ -76,6 +81,7 @@ struct heap {
     NEB_ALIGNED(16) struct bin bin[CLASS_COUNT];
     /* cold from here on */
     uint32_t slow_calls, swept_ms;
+    uint32_t watched, woken_ms; /* mallocs that are watched at most; when one came late */
     uint64_t random; /* where allocation is hardened: state of the sequence that picks blocks; 0: not begun */
     void *known_stacks; /* check/stack.c's; NULL: none */
     bool known_are_busy;
@@ -102,6 +108,7 @@ enum thread_state {
 
 struct tls {
     struct heap *heap;
+    struct heap *source;           /* heap, or neb_heap_none while the next malloc is watched */
     struct heap *aside;            /* what it was before it was set aside */
     uintptr_t handler_frame;       /* THREAD_IN_HANDLER: where on the stack the handler begins */
     uint32_t handler_depth;        /* bytes of an alternate signal stack below that; 0: it is the thread's stack */
@@ -111,7 +118,7 @@ struct tls {
     unsigned slow_calls : 8;       /* up to YOUNG_CALLS */
     unsigned is_busy : 8;          /* inside a slow path, where the heap is not whole */
 };
-_Static_assert(sizeof(struct tls) <= 32, "static thread-local storage is scarce for libraries loaded late");
+_Static_assert(sizeof(struct tls) <= 40, "static thread-local storage is scarce for libraries loaded late");
 
 extern _Thread_local struct tls neb_tls __attribute__((tls_model("initial-exec")));
 extern struct heap neb_heap_none, neb_heap_shared;
@@ -119,6 +126,36 @@ extern struct heap neb_heap_none, neb_heap_shared;
 NEB_INLINE struct heap *heap_current(void)
 {
     return neb_tls.heap;
+}
+
+/* Where the fast paths take blocks. */
+NEB_INLINE struct heap *heap_source(void)
+{
+    return neb_tls.source;
+}
+
+/* The next mallocs of the thread, if it has a heap that the fast paths see. */
+NEB_INLINE void heap_watch(void)
+{
+    struct tls *tls = &neb_tls;
+    if (POLICY_EVERY_CALL_SLOW || tls->state != THREAD_HAS_HEAP)
+        return;
+    if (tls->heap->watched < WATCHED_BUSY)
+        tls->heap->watched = WATCHED_BUSY;
+    tls->source = &neb_heap_none;
+}
+
+/* After a slow free. */
+NEB_INLINE void heap_watch_some(const struct heap *heap)
+{
+    if (heap->slow_calls % WATCH_EVERY == 0 || heap->slow_calls < WATCH_FIRST)
+        heap_watch();
+}
+
+/* Whether a malloc may be slow only because it is watched. */
+NEB_INLINE bool heap_is_watched(void)
+{
+    return !POLICY_EVERY_CALL_SLOW && neb_tls.state == THREAD_HAS_HEAP && neb_tls.source != neb_tls.heap;
 }
 
 NEB_INLINE struct bin *heap_bin_at(struct heap *heap, size_t offset)

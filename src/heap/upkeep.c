@@ -86,6 +86,21 @@ NEB_NOINLINE void neb_heap_tick_slow(struct heap *heap)
     }
 }
 
+bool neb_heap_wake(struct heap *heap)
+{
+    uint32_t now = neb_clock_ms();
+    if (now - heap->woken_ms < RESTING_MS) {
+        if (--heap->watched == 0)
+            neb_tls.source = heap;
+        return false;
+    }
+    heap->woken_ms = now;
+    heap->watched = WATCHED_RESTING;
+    if (now - heap->swept_ms >= neb_heap_decay())
+        neb_heap_tick_slow(heap);
+    return true;
+}
+
 void neb_heap_set_decay(uint32_t ms)
 {
     atomic_store_explicit(&decay_ms, ms, memory_order_relaxed); /* a number, nothing hangs on it */

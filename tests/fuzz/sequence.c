@@ -361,7 +361,7 @@ static void thread_use(unsigned number)
     thread_now = number;
     neb_tls = thread_of[number];
     if (neb_tls.heap == NULL)
-        neb_tls = (struct tls){.heap = &neb_heap_none, .slow_calls = YOUNG_CALLS, .state = THREAD_YOUNG};
+        neb_tls = (struct tls){.heap = &neb_heap_none, .source = &neb_heap_none, .slow_calls = YOUNG_CALLS, .state = THREAD_YOUNG};
 }
 
 static void many(struct input *input)
@@ -425,7 +425,7 @@ static void step(struct input *input)
     case 12:
         thread_use(operation / 16 % HEAPS);
         if (neb_tls.state == THREAD_ENDED && operation >= 128) /* another thread begins */
-            neb_tls = (struct tls){.heap = &neb_heap_none, .slow_calls = YOUNG_CALLS, .state = THREAD_YOUNG};
+            neb_tls = (struct tls){.heap = &neb_heap_none, .source = &neb_heap_none, .slow_calls = YOUNG_CALLS, .state = THREAD_YOUNG};
         break;
     case 13:
         if (operation / 16 < 4)

@@ -1,6 +1,8 @@
 /* front/alloc.h: what malloc, calloc and free promise. */
 #include "front/alloc.h"
 #include "heap/large.h"
+#include "heap/upkeep.h"
+#include "os/env.h"
 #include "unit/unit.h"
 #include <errno.h>
 #include <pthread.h>
@@ -182,6 +184,47 @@ START_TEST(after_everything_is_freed_a_trim_gives_everything_back)
 }
 END_TEST
 
+START_TEST(the_watch_after_a_slow_free_ends_when_mallocs_come_at_once)
+{
+    if (POLICY_EVERY_CALL_SLOW)
+        return;
+    void *p = neb_malloc(100);
+    struct heap *heap = heap_current();
+    neb_free(p);
+    heap->watched = 0;
+    heap_watch();
+    for (unsigned i = 0; i < WATCHED_BUSY; i++) {
+        ck_assert_ptr_eq(heap_source(), &neb_heap_none);
+        heap->woken_ms = neb_clock_ms();
+        neb_free(neb_malloc(100));
+    }
+    ck_assert_ptr_eq(heap_source(), heap);
+}
+END_TEST
+
+START_TEST(a_watched_malloc_that_comes_late_gives_back_what_is_idle)
+{
+    if (POLICY_EVERY_CALL_SLOW)
+        return;
+    void *blocks[64];
+    for (unsigned i = 0; i < 64; i++)
+        blocks[i] = neb_malloc(60000);
+    void *small = neb_malloc(100);
+    for (unsigned i = 0; i < 64; i++)
+        neb_free(blocks[i]);
+    neb_free(small);
+    neb_heap_set_decay(0);
+    heap_watch();
+    for (unsigned i = 0; i < 4; i++) { /* the pools that are idle, then the granules that came from them */
+        heap_current()->woken_ms = neb_clock_ms() - RESTING_MS;
+        neb_free(neb_malloc(100));
+        ck_assert_ptr_eq(heap_source(), &neb_heap_none);
+    }
+    ck_assert_uint_eq(heap_current()->watched, WATCHED_RESTING);
+    ck_assert_uint_eq(neb_chunk_counts().granules_clean, neb_chunk_counts().granules_free);
+}
+END_TEST
+
 START_TEST(sized_frees_free)
 {
     for (unsigned i = 0; i < SIZES; i++)
@@ -197,4 +240,5 @@ UNIT_MAIN("alloc", HOLDS(blocks_are_distinct_aligned_and_large_enough),
           HOLDS(calloc_multiplies_and_refuses_an_overflow), HOLDS(what_cannot_be_had_is_null_and_enomem),
           HOLDS(success_leaves_errno_alone), HOLDS(free_of_null_does_nothing_and_null_has_no_size),
           HOLDS(what_is_freed_serves_again), HOLDS(any_thread_may_free),
-          HOLDS(after_everything_is_freed_a_trim_gives_everything_back), HOLDS(sized_frees_free))
+          HOLDS(after_everything_is_freed_a_trim_gives_everything_back), HOLDS(the_watch_after_a_slow_free_ends_when_mallocs_come_at_once),
+          HOLDS(a_watched_malloc_that_comes_late_gives_back_what_is_idle), HOLDS(sized_frees_free))

@@ -176,6 +176,7 @@ START_TEST(a_handler_that_interrupted_a_slow_path_uses_the_shared_heap)
     ck_assert_uint_eq(handler_owner, SHARED_ID);
     ck_assert_ptr_eq(heap_current(), mine);
     ck_assert_uint_eq(neb_tls.state, THREAD_HAS_HEAP);
+    ck_assert_ptr_eq(heap_source(), mine);
     neb_free(handler_block);
     neb_free(program_block);
 }

@@ -10,14 +10,14 @@
 /* The calling thread works in this heap from now on. */
 static inline struct heap *heap_use(struct heap *heap)
 {
-    neb_tls = (struct tls){.heap = heap, .state = THREAD_HAS_HEAP};
+    neb_tls = (struct tls){.heap = heap, .source = heap, .state = THREAD_HAS_HEAP};
     return heap;
 }
 
 /* A new heap, as a thread gets it that is no longer young. */
 static inline struct heap *heap_make(void)
 {
-    neb_tls = (struct tls){.heap = &neb_heap_none, .slow_calls = YOUNG_CALLS, .state = THREAD_YOUNG};
+    neb_tls = (struct tls){.heap = &neb_heap_none, .source = &neb_heap_none, .slow_calls = YOUNG_CALLS, .state = THREAD_YOUNG};
     struct heap *heap = neb_heap_enter();
     ck_assert_ptr_ne(heap, &neb_heap_shared);
     neb_heap_leave(heap);
