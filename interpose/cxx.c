@@ -124,7 +124,7 @@ NEB_INLINE void *new_plain(size_t size, enum family family)
         return new_slow(size, 16, family);
     if (NEB_UNLIKELY(size > FAST_MAX))
         return new_aligned(size, 16, family);
-    void *block = bin_pop(heap_source()->bin_by_step[(size + 15) >> STEP_SHIFT]);
+    void *block = fast_pop(size);
     return NEB_LIKELY(block != NULL) ? block : new_slow(size, 16, family);
 }
 

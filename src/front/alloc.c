@@ -262,7 +262,7 @@ void *neb_calloc(size_t count, size_t size)
     bool zeroed = false;
     void *block = NULL;
     if (bytes <= CALLOC_FRESH_MIN && !POLICY_EVERY_CALL_SLOW)
-        block = bin_pop(heap_source()->bin_by_step[(bytes + 15) >> STEP_SHIFT]);
+        block = fast_pop(bytes);
     else if ((block = zero_alloc(bytes)) != NULL)
         return block;
     if (block == NULL && check_is_on())

@@ -25,13 +25,10 @@ static void *no_blocks[1];
 
 #define NO_BIN {no_blocks, no_blocks}
 #define NO_BINS8 NO_BIN, NO_BIN, NO_BIN, NO_BIN, NO_BIN, NO_BIN, NO_BIN, NO_BIN
-#define NO_STEP &neb_heap_none.bin[0]
-#define NO_STEPS8 NO_STEP, NO_STEP, NO_STEP, NO_STEP, NO_STEP, NO_STEP, NO_STEP, NO_STEP
 
 NEB_SECTION(".data.none") struct heap neb_heap_none = {
     .tag = (uint32_t)ID_NONE << ENTRY_OFFSET_BITS,
     .id = ID_NONE,
-    .bin_by_step = {NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEPS8, NO_STEP},
     .bin = {NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8, NO_BINS8},
 };
 _Static_assert(CLASS_COUNT == 10 * 8, "each has its bin there");
@@ -54,8 +51,6 @@ static void heap_init(struct heap *heap, uint32_t id)
 {
     heap->id = id;
     heap->tag = id << ENTRY_OFFSET_BITS;
-    for (unsigned step = 0; step <= FAST_MAX / 16; step++)
-        heap->bin_by_step[step] = &heap->bin[size_class_of(step * 16)];
     for (unsigned class = 0; class < CLASS_COUNT; class++)
         heap->bin[class] = (struct bin)NO_BIN;
     atomic_store_explicit(&heap->inbox.head, &neb_inbox_closed, memory_order_relaxed); /* opened before it is used */

@@ -1,6 +1,6 @@
 /* heap.h - everything one thread owns.
  *
- *   bin_by_step[(size + 15) / 16] --> bin[class]     what the fast paths read: 1.7 KB, most of it never touched
+ *   bin[class]    what the fast paths read: 1.3 KB, most of it never touched
  *   bin:   top ---> newest entry of the magazine; below the oldest stands NULL
  *          limit -> its last slot
  *   pool[class]   the cold half: magazine, slabs, counters
@@ -77,7 +77,6 @@ struct heap {
     uint32_t tag; /* id << ENTRY_OFFSET_BITS: XOR an entry of mine and the bin's offset is left */
     uint32_t id;
     struct window window; /* refreshed by the slow path of free */
-    struct bin *bin_by_step[FAST_MAX / 16 + 1];
     NEB_ALIGNED(16) struct bin bin[CLASS_COUNT];
     /* cold from here on */
     uint32_t slow_calls, swept_ms;

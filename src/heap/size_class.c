@@ -30,12 +30,13 @@ const struct size_class neb_size_class[CLASS_COUNT] = {
 #define TIMES8(c) TIMES4(c), TIMES4(c)
 #define TIMES16(c) TIMES8(c), TIMES8(c)
 #define TIMES32(c) TIMES16(c), TIMES16(c)
+#define TIMES64(c) TIMES32(c), TIMES32(c)
 #define DOUBLING(times, c) \
     times(c), times((c) + 1), times((c) + 2), times((c) + 3), times((c) + 4), times((c) + 5), times((c) + 6), times((c) + 7)
 
 const uint16_t neb_bin_offset[] = {
     BIN(0), /* malloc(0) */
-    DOUBLING(TIMES1, 0),  DOUBLING(TIMES1, 8),  DOUBLING(TIMES2, 16), DOUBLING(TIMES4, 24),
+    DOUBLING(TIMES16, 0), DOUBLING(TIMES16, 8), DOUBLING(TIMES32, 16), DOUBLING(TIMES64, 24),
     DOUBLING(TIMES1, 32), DOUBLING(TIMES2, 40), DOUBLING(TIMES4, 48), DOUBLING(TIMES8, 56), DOUBLING(TIMES16, 64), DOUBLING(TIMES32, 72),
 };
 

@@ -14,7 +14,7 @@
 /* A pool's hot part, laid out in heap.h: the tables hold byte offsets of bins, so that no fast path multiplies. */
 enum {
     BIN_BYTES = 16,
-    BIN_FIRST_OFFSET = 560,
+    BIN_FIRST_OFFSET = 32,
     CLASS_BIG_FIRST = 56, /* the first one of big blocks */
     BIG_FIRST_OFFSET = BIN_FIRST_OFFSET + BIN_BYTES * CLASS_BIG_FIRST
 };
@@ -28,10 +28,10 @@ struct size_class {
 };
 
 extern const struct size_class neb_size_class[CLASS_COUNT];
-/* Offset of the bin in struct heap: by (size + 15) / 16 up to FAST_MAX, then by (size + 127) / 128, of which all larger classes are multiples.
+/* Offset of the bin in struct heap: by the size up to FAST_MAX, then by (size + 127) / 128, of which all larger classes are multiples.
  * Little, so that few of its pages are mapped. */
-enum { MEDIUM_SHIFT = 7, FAST_STEPS = (FAST_MAX >> STEP_SHIFT) + 1, MEDIUM_STEP_FIRST = (FAST_MAX >> MEDIUM_SHIFT) + 1 };
-extern const uint16_t neb_bin_offset[FAST_STEPS + (SMALL_MAX >> MEDIUM_SHIFT) + 1 - MEDIUM_STEP_FIRST];
+enum { MEDIUM_SHIFT = 7, MEDIUM_STEP_FIRST = (FAST_MAX >> MEDIUM_SHIFT) + 1 };
+extern const uint16_t neb_bin_offset[FAST_MAX + 1 + (SMALL_MAX >> MEDIUM_SHIFT) + 1 - MEDIUM_STEP_FIRST];
 
 NEB_INLINE bool size_class_is_big(const struct size_class *class)
 {
@@ -58,13 +58,13 @@ NEB_INLINE const struct size_class *size_class_at(size_t bin_offset)
 /* FAST_MAX < size <= SMALL_MAX */
 NEB_INLINE size_t size_medium_offset(size_t size)
 {
-    return neb_bin_offset[((size + (1u << MEDIUM_SHIFT) - 1) >> MEDIUM_SHIFT) + FAST_STEPS - MEDIUM_STEP_FIRST];
+    return neb_bin_offset[((size + (1u << MEDIUM_SHIFT) - 1) >> MEDIUM_SHIFT) + FAST_MAX + 1 - MEDIUM_STEP_FIRST];
 }
 
 /* size <= SMALL_MAX */
 NEB_INLINE size_t size_bin_offset(size_t size)
 {
-    return NEB_LIKELY(size <= FAST_MAX) ? neb_bin_offset[(size + 15) >> STEP_SHIFT] : size_medium_offset(size);
+    return NEB_LIKELY(size <= FAST_MAX) ? neb_bin_offset[size] : size_medium_offset(size);
 }
 
 /* size <= SMALL_MAX */

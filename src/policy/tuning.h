@@ -64,7 +64,7 @@ enum {
  * another. Bytes. */
 #define LARGE_MAX (CHUNK_BYTES / 2)
 
-/* Fast-path table of struct heap: sizes up to here reach their bin with one load. Bytes. */
+/* Each size up to here finds its bin's offset in a table, with one load; above, the table goes in steps. Bytes. */
 #define FAST_MAX 1024u
 
 /* calloc above this size asks a bump arena for memory that is zero already before it clears a recycled block. Bytes. */

@@ -18,8 +18,6 @@ START_TEST(a_thread_begins_with_a_heap_whose_bins_are_empty_and_full_at_once)
         ck_assert_ptr_null(*bin->top);
         ck_assert_ptr_eq(bin->top, bin->limit);
     }
-    for (unsigned step = 0; step <= FAST_MAX / 16; step++)
-        ck_assert_ptr_null(*heap_current()->bin_by_step[step]->top);
     ck_assert_ptr_eq(heap_current(), &neb_heap_none);
 }
 END_TEST
@@ -58,13 +56,12 @@ START_TEST(other_threads_share_one_until_they_called_often_enough)
 }
 END_TEST
 
-START_TEST(each_step_of_a_heap_leads_to_the_bin_of_its_class)
+START_TEST(a_size_leads_to_the_bin_of_its_class)
 {
     struct heap *heap = heap_make();
-    for (size_t size = 0; size <= FAST_MAX; size++) {
-        const struct bin *bin = heap->bin_by_step[(size + 15) / 16];
-        ck_assert_ptr_eq(bin, &heap->bin[size_class_of(size)]);
-        ck_assert_ptr_eq(bin, heap_bin_at(heap, class_entry(size_class_of(size))));
+    for (size_t size = 0; size <= SMALL_MAX; size++) {
+        ck_assert_uint_eq(size_bin_offset(size), class_entry(size_class_of(size)));
+        ck_assert_ptr_eq(heap_bin_at(heap, size_bin_offset(size)), &heap->bin[size_class_of(size)]);
     }
 }
 END_TEST
@@ -136,6 +133,6 @@ END_TEST
 UNIT_MAIN("heap", HOLDS(a_thread_begins_with_a_heap_whose_bins_are_empty_and_full_at_once),
           HOLDS(the_first_thread_gets_a_heap_at_once),
           HOLDS(other_threads_share_one_until_they_called_often_enough),
-          HOLDS(each_step_of_a_heap_leads_to_the_bin_of_its_class), HOLDS(ids_lead_to_heaps),
+          HOLDS(a_size_leads_to_the_bin_of_its_class), HOLDS(ids_lead_to_heaps),
           HOLDS(a_heap_that_was_given_up_serves_the_next_thread),
           HOLDS(a_watched_threads_end_leaves_nothing_stuck))
