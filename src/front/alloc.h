@@ -6,6 +6,7 @@
  *                   offset = entry XOR my heap's tag           a small number only if the slab is mine
  *                   magazine not full -> push                  otherwise: null, foreign, another's, large, full, freed last
  *
+ * Files      the slow paths: alloc.c, free.c, realloc.c, size.c, tidy.c, which share alloc_inner.h
  * Units      bytes. Blocks are aligned to 16, or as asked for.
  * Threads    any
  * Errors     NULL and errno = ENOMEM (EINVAL for an alignment); free keeps errno

@@ -4,9 +4,9 @@
  *   free    the page map says mine, a block begins at p, magazine not full -> LIVE -> RELEASED by compare-and-swap -> it waits
  *           among the last few of its class, and the one that waited longest is pushed
  *
- * What is not as simple is left to the calls of alloc.c, which do the same in ten times as many instructions and say what is wrong: when
- * one of these refuses, nothing has changed. They keep to what check/ does at this level: no canaries, no quarantine; what
- * is freed is cleared where that is wanted.
+ * What is not as simple is left to the calls of alloc.c and free.c, which do the same in ten times as many instructions and say
+ * what is wrong: when one of these refuses, nothing has changed. They keep to what check/ does at this level: no canaries, no
+ * quarantine; what is freed is cleared where that is wanted.
  *
  * Invariant  a state is the block's, whichever way its calls take (K1 of check/check.h)
  * Ownership  the heap: its thread, which is busy meanwhile, so that a signal handler works elsewhere
