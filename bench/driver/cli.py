@@ -50,7 +50,7 @@ def parser():
     p.add_argument("--lib", metavar="PATH", help="the nebmalloc library, instead of the build's")
     p.add_argument("--threads", type=positive, metavar="N", help="of the threaded workloads (default: the cores)")
     p.add_argument("--seed", type=positive, default=1, metavar="N")
-    p.add_argument("--cold", action="store_true", help="no prewarmed memory, a rest before each run")
+    p.add_argument("--cold", action="store_true", help="no prewarmed memory, a rest before each run; time and peak memory alone")
     p.add_argument("--baseline", metavar="FILE", help="an earlier result; exit status 1 on a regression")
     p.add_argument("--bound", type=compare.bound_value, default=0.05, metavar="PERCENT",
                    help="of --baseline (default 5)")
@@ -228,15 +228,16 @@ def collect(places, options):
 
 
 def run_suite(options, places, scratch):
-    length = suite.LENGTHS[options.length]
+    length = suite.cold(suite.LENGTHS[options.length]) if options.cold else suite.LENGTHS[options.length]
     workloads = choose(catalogue.everything(options.threads or core_count()), options.only)
     if length.name == "smoke" and options.only is None:
         workloads = [workload for workload in workloads if workload.group != "scaling"]
     chosen, absent = collect(places, options)
     runs = options.runs or length.runs
     tasks = suite.Plan(workloads, chosen, length, options.seed, runs).tasks
-    nothing = allocators.load(places.program("probe"), "nothing", places.preload("nothing"))
-    tasks += suite.harness_tasks(workloads, nothing, max(1, length.extra_runs))
+    if not length.rounds_alone:
+        nothing = allocators.load(places.program("probe"), "nothing", places.preload("nothing"))
+        tasks += suite.harness_tasks(workloads, nothing, max(1, length.extra_runs))
     run = suite.Suite(measure.Launcher(places.program("launch"), scratch), places.words(length), length, options.seed,
                       chosen[0].name, COLD_REST_S if options.cold else None)
     directory = places.out(options, length)

@@ -35,6 +35,7 @@ class Length:
     settle_long: str      # and for those marked so
     extra_runs: int       # rounds of scaling and latency
     prewarm: bool
+    rounds_alone: bool = False   # no scaling, latency, memory, harness
 
 
 LENGTHS = {
@@ -42,6 +43,11 @@ LENGTHS = {
     "normal": Length("normal", 0.5, 7, 1, "1", "1,10", 3, True),
     "full": Length("full", 1.0, 11, 1, "1", "1,10", 5, True),
 }
+
+
+def cold(length):
+    """Each run is a first one, and what rests change nothing about is the warm run's to tell."""
+    return dataclasses.replace(length, warm_ups=0, prewarm=False, rounds_alone=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +74,8 @@ class Plan:
         self.tasks = []
         for number in range(1 - length.warm_ups, runs + 1):
             self.add("time", [w for w in workloads if w.group != "scaling"], number)
+        if length.rounds_alone:
+            return
         for number in range(1, max(1, length.extra_runs) + 1):
             self.add("time", [w for w in workloads if w.group == "scaling"], number)
             self.add("latency", [w for w in workloads if w.latency], number)

@@ -34,6 +34,9 @@ def result(times, failures=()):
             "failures": [{"workload": w, "allocator": "nebmalloc", "why": why} for w, why in failures]}
 
 
+WITHOUT_PEERS = [word for name in ("jemalloc", "mimalloc", "tcmalloc", "tbb", "scudo") for word in ("--without", name)]
+
+
 class Statistics(unittest.TestCase):
     def test_exact_rank_test_of_separated_samples_counts_two_of_all_divisions(self):
         self.assertAlmostEqual(statistics.rank_test([1, 2, 3, 4, 5], [6, 7, 8, 9, 10]), 2 / 252)
@@ -136,6 +139,17 @@ class Bench(unittest.TestCase):
         self.assertEqual(found["failures"], [])
         with open(os.path.join(out, "result.md"), encoding="utf-8") as file:
             self.assertIn("## Programs that use the opt-in API", file.read())
+
+    def test_a_cold_run_drops_nothing_and_is_about_time_alone(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "out")
+            done = bench("--cold", "--runs", "2", "--only", "^(pair|larson@1)$", "--out", out, *WITHOUT_PEERS)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with open(os.path.join(out, "result.json"), encoding="utf-8") as file:
+                found = json.load(file)
+        self.assertTrue(found["cold"])
+        self.assertEqual({(s["workload"], s["round"]) for s in found["samples"]}, {("pair", 1), ("pair", 2)})
+        self.assertFalse(found["latency"] or found["memory"] or found["harness"])
 
     def test_a_command_that_fails_is_status_2(self):
         answer = bench("--without", "nebmalloc", "--runs", "1", "--", "false")
