@@ -45,7 +45,7 @@ static void *pool_pop(struct heap *heap, unsigned class_index)
 static void *small_alloc(unsigned class_index)
 {
     struct heap *heap = neb_heap_enter();
-    bool is_watched = heap_is_watched(), is_at_hand = bin_newest(&heap->bin[class_index]) != NULL;
+    bool is_watched = heap_is_watched(heap), is_at_hand = bin_newest(&heap->bin[class_index]) != NULL;
     bool is_late = is_watched && neb_heap_wake(heap);
     void *block = pool_pop(heap, class_index);
     if (!is_watched || !is_at_hand) /* else it is slow because of the clock, on which nothing shall hang but what decays */

@@ -80,6 +80,10 @@ NEB_INLINE void *neb_hardened_alloc(size_t size)
     if (size >= SMALL_MAX || (POLICY_GUARD && neb_guard_is_wanted) || !hardened_is_short())
         return NULL;
     struct heap *heap = hardened_enter();
+    if (NEB_UNLIKELY(heap_is_watched(heap))) {
+        hardened_leave();
+        return NULL;
+    }
     if (NEB_UNLIKELY(size >= BIG_MIN))
         return neb_hardened_alloc_rest(heap, size + 1);
     size_t offset = size_bin_offset(size + 1);

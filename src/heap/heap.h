@@ -80,7 +80,7 @@ struct heap {
     NEB_ALIGNED(16) struct bin bin[CLASS_COUNT];
     /* cold from here on */
     uint32_t slow_calls, swept_ms;
-    uint32_t watched, woken_ms; /* mallocs that are watched at most; when one came late */
+    uint32_t watched, woken_ms; /* how many mallocs are watched, if none comes late; when one came late */
     uint64_t random; /* where allocation is hardened: state of the sequence that picks blocks; 0: not begun */
     void *known_stacks; /* check/stack.c's; NULL: none */
     bool known_are_busy;
@@ -133,14 +133,15 @@ NEB_INLINE struct heap *heap_source(void)
     return neb_tls.source;
 }
 
-/* The next mallocs of the thread, if it has a heap that the fast paths see. */
+/* The next mallocs of the thread, if it has a heap. */
 NEB_INLINE void heap_watch(void)
 {
     struct tls *tls = &neb_tls;
-    if (POLICY_EVERY_CALL_SLOW || tls->state != THREAD_HAS_HEAP)
+    if (POLICY_EVERY_CALL_SLOW || (tls->state != THREAD_HAS_HEAP && tls->state != THREAD_SLOW))
         return;
-    if (tls->heap->watched < WATCHED_BUSY)
-        tls->heap->watched = WATCHED_BUSY;
+    struct heap *heap = tls->state == THREAD_SLOW ? tls->aside : tls->heap;
+    if (heap->watched < WATCHED_BUSY)
+        heap->watched = WATCHED_BUSY;
     tls->source = &neb_heap_none;
 }
 
@@ -152,9 +153,9 @@ NEB_INLINE void heap_watch_some(const struct heap *heap)
 }
 
 /* Whether a malloc may be slow only because it is watched. */
-NEB_INLINE bool heap_is_watched(void)
+NEB_INLINE bool heap_is_watched(const struct heap *heap)
 {
-    return !POLICY_EVERY_CALL_SLOW && neb_tls.state == THREAD_HAS_HEAP && neb_tls.source != neb_tls.heap;
+    return !POLICY_EVERY_CALL_SLOW && heap->watched != 0;
 }
 
 NEB_INLINE struct bin *heap_bin_at(struct heap *heap, size_t offset)

@@ -91,7 +91,7 @@ bool neb_heap_wake(struct heap *heap)
     uint32_t now = neb_clock_ms();
     if (now - heap->woken_ms < RESTING_MS) {
         if (--heap->watched == 0)
-            neb_tls.source = heap;
+            neb_tls.source = neb_tls.heap;
         return false;
     }
     heap->woken_ms = now;

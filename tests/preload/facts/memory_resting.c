@@ -3,7 +3,7 @@
  * The small block is one that was there before, so that a magazine has it at hand. Memory may go back after a short decay: main waits for
  * at most thirty seconds, a call each 50 ms.
  *
- * Variants: small medium large huge threads
+ * Variants: small medium large huge threads hardened
  * Alone: bars for the library
  */
 #include "claim.h"
@@ -45,12 +45,22 @@ static size_t size_of(const char *variant)
     static const struct {
         const char *name;
         size_t size;
-    } sizes[] = {{"small", 100}, {"medium", 9000}, {"large", 300000}, {"huge", 8 << 20}, {"threads", 500}};
+    } sizes[] = {{"small", 100}, {"medium", 9000}, {"large", 300000}, {"huge", 8 << 20}, {"threads", 500}, {"hardened", 100}};
 
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (strcmp(sizes[i].name, variant) == 0)
             return sizes[i].size;
     exit(2);
+}
+
+/* Once more, with the option. */
+static void harden(char **argv)
+{
+    if (getenv("NEBMALLOC") != NULL)
+        return;
+    setenv("NEBMALLOC", "harden=1", 1);
+    execv("/proc/self/exe", argv);
+    exit(1);
 }
 
 int main(int argc, char **argv)
@@ -59,6 +69,8 @@ int main(int argc, char **argv)
     bool with_threads = strcmp(variant, "threads") == 0;
     long before, now;
 
+    if (strcmp(variant, "hardened") == 0)
+        harden(argv);
     size = size_of(variant);
     share = with_threads ? TOTAL / THREADS : TOTAL;
     free(opaque(malloc(opaque_size(64))));
