@@ -7,7 +7,6 @@
  *   outbox        blocks of other heaps' slabs, gathered into batches
  *   inbox         batches from other threads
  *
- *
  * malloc's fast path looks into the heap by tls.source, free's by tls.heap. After some slow frees source is neb_heap_none, so that the next few
  * mallocs are slow as well: if they come at once the watch ends, if one comes late what is idle goes back to the system (upkeep.h). So a
  * program that rests, and only now and then allocates a block that is at hand, is noticed at no cost for the fast path.
