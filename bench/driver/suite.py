@@ -47,7 +47,7 @@ LENGTHS = {
 
 def cold(length):
     """Each run is a first one, and what rests change nothing about is the warm run's to tell."""
-    return dataclasses.replace(length, warm_ups=0, prewarm=False, rounds_alone=True)
+    return dataclasses.replace(length, warm_ups=0, rounds_alone=True)
 
 
 @dataclasses.dataclass(frozen=True)

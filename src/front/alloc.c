@@ -11,7 +11,6 @@
 #include "front/scope.h"
 #include "heap/chunk.h"
 #include "heap/emergency.h"
-#include "heap/huge.h"
 #include "heap/large.h"
 #include "heap/mix.h"
 #include "heap/pool.h"
@@ -46,13 +45,12 @@ static void *small_alloc(unsigned class_index)
 {
     struct heap *heap = neb_heap_enter();
     bool is_watched = heap_is_watched(heap), is_at_hand = bin_newest(&heap->bin[class_index]) != NULL;
-    bool is_late = is_watched && neb_heap_wake(heap);
+    if (is_watched)
+        neb_heap_wake(heap);
     void *block = pool_pop(heap, class_index);
     if (!is_watched || !is_at_hand) /* else it is slow because of the clock, on which nothing shall hang but what decays */
         heap_tick(heap);
     neb_heap_leave(heap);
-    if (is_late)
-        neb_huge_decay(neb_clock_ms(), neb_heap_decay());
     if (POLICY_TRACE)
         neb_recorder_look();
     return block;
@@ -219,9 +217,8 @@ NEB_NOINLINE void *neb_malloc_medium(size_t size)
 {
     if (NEB_UNLIKELY(size > SMALL_MAX))
         return neb_malloc_slow(size);
-    struct bin *bin = heap_bin_at(heap_source(), size_medium_offset(size));
-    void *block = bin_newest(bin);
-    return NEB_LIKELY(block != NULL) ? bin_take(bin, block) : neb_malloc_slow(size);
+    void *block = source_pop(size_medium_offset(size));
+    return NEB_LIKELY(block != NULL) ? block : neb_malloc_slow(size);
 }
 
 void *neb_memalign(size_t alignment, size_t size)

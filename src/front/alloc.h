@@ -28,36 +28,19 @@ NEB_INLINE void *bin_newest(const struct bin *bin)
     return *bin->top;
 }
 
-/* Takes the newest entry, which is block. The top is moved where it is, and the block stays in the register of the answer: gcc does
- * neither by itself, which costs the fast path two instructions. */
-NEB_INLINE void *bin_take(struct bin *bin, void *block)
-{
-    NEB_OPAQUE(bin);
-    NEB_OPAQUE(block);
-    bin->top--;
-    return block;
-}
-
 NEB_INLINE void *bin_pop(struct bin *bin)
 {
     void *block = bin_newest(bin);
-    return NEB_LIKELY(block != NULL) ? bin_take(bin, block) : NULL;
+    if (NEB_LIKELY(block != NULL))
+        bin->top--;
+    return block;
 }
 
-/* A block of a magazine, aligned; NULL: for the slow path. */
-NEB_INLINE void *aligned_pop(size_t size, size_t alignment)
-{
-    if (POLICY_EVERY_CALL_SLOW || NEB_UNLIKELY(!size_class_is_alignable(size, alignment)))
-        return NULL;
-    return bin_pop(heap_bin_at(heap_source(), size_bin_offset(size_class_room(size, alignment))));
-}
-
-/* size <= FAST_MAX; NULL: for the slow path. The bin is addressed by base and offset, and the top is moved where it is: gcc does not do that
- * by itself, which costs the fast path three instructions. */
-NEB_INLINE void *fast_pop(size_t size)
+/* The same of the thread's source, for the fast paths; NULL: for the slow ones. The bin is addressed by base and offset, and the top is moved
+ * where it is: gcc does not do that by itself, which costs malloc three instructions. */
+NEB_INLINE void *source_pop(size_t offset)
 {
     struct heap *heap = heap_source();
-    size_t offset = size_bin_offset(size);
     void *block = bin_newest(heap_bin_at(heap, offset));
     NEB_OPAQUE(block);
     if (NEB_UNLIKELY(block == NULL))
@@ -65,6 +48,20 @@ NEB_INLINE void *fast_pop(size_t size)
     NEB_OPAQUE(offset);
     heap_bin_at(heap, offset)->top--;
     return block;
+}
+
+/* size <= FAST_MAX */
+NEB_INLINE void *fast_pop(size_t size)
+{
+    return source_pop(size_bin_offset(size));
+}
+
+/* A block that is aligned. */
+NEB_INLINE void *aligned_pop(size_t size, size_t alignment)
+{
+    if (POLICY_EVERY_CALL_SLOW || NEB_UNLIKELY(!size_class_is_alignable(size, alignment)))
+        return NULL;
+    return source_pop(size_bin_offset(size_class_room(size, alignment)));
 }
 
 NEB_INLINE void *neb_malloc(size_t size)

@@ -3,7 +3,7 @@
  * Law        no block that is in use changes; trim keeps errno */
 #include "front/alloc_inner.h"
 #include "heap/chunk.h"
-#include "heap/huge.h"
+#include "heap/large.h"
 #include "heap/upkeep.h"
 #include <errno.h>
 

@@ -1,6 +1,7 @@
 /* upkeep.c - what a heap does besides serving calls; see upkeep.h. */
 #include "heap/upkeep.h"
 
+#include "heap/large.h"
 #include "heap/magazine.h"
 #include "heap/outbox.h"
 #include "heap/owner.h"
@@ -86,19 +87,19 @@ NEB_NOINLINE void neb_heap_tick_slow(struct heap *heap)
     }
 }
 
-bool neb_heap_wake(struct heap *heap)
+void neb_heap_wake(struct heap *heap)
 {
-    uint32_t now = neb_clock_ms();
+    uint32_t now = neb_clock_ms(), decay = neb_heap_decay();
     if (now - heap->woken_ms < RESTING_MS) {
         if (--heap->watched == 0)
             neb_tls.source = neb_tls.heap;
-        return false;
+        return;
     }
     heap->woken_ms = now;
     heap->watched = WATCHED_RESTING;
-    if (now - heap->swept_ms >= neb_heap_decay())
+    if (now - heap->swept_ms >= decay)
         neb_heap_tick_slow(heap);
-    return true;
+    neb_huge_decay(now, decay);
 }
 
 void neb_heap_set_decay(uint32_t ms)

@@ -2,7 +2,7 @@
  *
  *   tick    every TICK_EVERY slow calls: batches are sent and applied, chunks decay; every decay_ms the pools that were
  *           not used since are emptied, and the free pages of their slabs purged
- *   wake    a watched malloc: the same when it comes late, as often as it comes late
+ *   wake    a watched malloc: the same, and mappings that are kept decay, each time that one comes late
  *   trim    all of that at once
  *   flush   every magazine is emptied, by which each freed block is looked at
  *   end     nothing stays stuck in the heap
@@ -25,8 +25,8 @@ NEB_INLINE void heap_tick(struct heap *heap)
         neb_heap_tick_slow(heap);
 }
 
-/* For a watched malloc (heap.h): whether it comes late. */
-bool neb_heap_wake(struct heap *heap);
+/* For a watched malloc (heap.h), which has a heap of its own. */
+void neb_heap_wake(struct heap *heap);
 
 void neb_heap_set_decay(uint32_t decay_ms);
 uint32_t neb_heap_decay(void);
