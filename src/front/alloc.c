@@ -43,7 +43,7 @@ static void *pool_pop(struct heap *heap, unsigned class_index)
 
 static void *small_alloc(unsigned class_index)
 {
-    struct heap *heap = neb_heap_enter();
+    struct heap *heap = neb_heap_enter_to_take();
     bool is_watched = heap_is_watched(heap), is_at_hand = bin_newest(&heap->bin[class_index]) != NULL;
     if (is_watched)
         neb_heap_wake(heap);
@@ -239,7 +239,7 @@ static void *zero_alloc(size_t size)
         return NULL;
     int saved = errno;
     unsigned class_index = size_class_of(size);
-    struct heap *heap = neb_heap_enter();
+    struct heap *heap = neb_heap_enter_to_take();
     void *block = *heap->bin[class_index].top == NULL ? neb_pool_take_zero(heap, class_index) : NULL;
     if (POLICY_COUNT && block != NULL)
         counter_add(&heap->pool[class_index].counts.allocs, 1);

@@ -129,7 +129,7 @@ NEB_INLINE void neb_free_as(void *p, const char *call, unsigned family, size_t s
 
 /* Where blocks are checked: all that are in use and in quarantine are verified. */
 void neb_verify(void);
-/* What the thread freed and nobody looked at yet is looked at. */
+/* What the thread, and threads that ended, freed and nobody looked at yet is looked at. */
 void neb_verify_freed(void);
 
 /* Gives back to the system what the calling thread's heap, ownerless slabs, free granules and kept mappings can

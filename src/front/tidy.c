@@ -5,6 +5,7 @@
 #include "heap/chunk.h"
 #include "heap/large.h"
 #include "heap/upkeep.h"
+#include "heap/vacant.h"
 #include <errno.h>
 
 /* Each block that waits now is tried once: the system may refuse to let go of some. */
@@ -33,6 +34,7 @@ void neb_verify_freed(void)
         return;
     struct heap *heap = neb_heap_enter();
     neb_heap_flush(heap);
+    neb_vacant_retire(0, 0);
     neb_heap_leave(heap);
 }
 

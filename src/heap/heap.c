@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "heap/meta.h"
 #include "heap/upkeep.h"
+#include "heap/vacant.h"
 #include "os/env.h"
 #include "os/inspect.h"
 #include "os/lock.h"
@@ -40,7 +41,6 @@ typedef _Atomic(struct heap *) heap_entry;
 /* Each is of twice as many heaps as the one before, so that few do for all ids, and share a page with other variables. */
 static _Atomic(heap_entry *) segments[SEGMENTS];
 _Static_assert(((HEAP_SEGMENT << SEGMENTS) - HEAP_SEGMENT) >= (1 << HEAP_ID_BITS), "each id has its place");
-static struct heap *unused;           /* heaps whose thread ended */
 static _Atomic uint32_t id_next = ID_FIRST;
 static _Atomic uint32_t alive_count;
 static _Atomic bool others_exist;
@@ -121,23 +121,31 @@ static struct heap *heap_create_locked(void)
     return heap;
 }
 
-static struct heap *heap_take(void)
+static struct heap *heap_create(void)
 {
     neb_lock_take(&neb_locks[LOCK_HEAP_TABLE]);
-    struct heap *heap = unused;
-    if (heap != NULL)
-        unused = heap->next_unused;
-    else
-        heap = heap_create_locked();
-    if (heap != NULL && atomic_fetch_add_explicit(&alive_count, 1, memory_order_relaxed) > 0)
-        atomic_store_explicit(&others_exist, true, memory_order_relaxed);
+    struct heap *heap = heap_create_locked();
     neb_lock_give(&neb_locks[LOCK_HEAP_TABLE]);
+    return heap;
+}
+
+static struct heap *heap_take(void)
+{
+    struct heap *heap = neb_vacant_take_empty();
+    if (heap == NULL)
+        heap = heap_create();
     if (heap == NULL)
         return NULL;
     neb_inbox_open(&heap->inbox);
     heap->slow_calls = 0;
     heap->swept_ms = neb_clock_ms();
     return heap;
+}
+
+static void alive_add(void)
+{
+    if (atomic_fetch_add_explicit(&alive_count, 1, memory_order_relaxed) > 0)
+        atomic_store_explicit(&others_exist, true, memory_order_relaxed);
 }
 
 static NEB_THREADED struct heap *shared_enter(void)
@@ -217,17 +225,20 @@ static bool is_with_heap(unsigned state)
     return state == THREAD_HAS_HEAP || state == THREAD_SLOW;
 }
 
-static NEB_NOINLINE struct heap *enter_slow(struct tls *tls)
+static NEB_NOINLINE struct heap *enter_slow(struct tls *tls, bool takes)
 {
     if (tls->state == THREAD_SLOW)
         return tls->aside;
     if (tls->state == THREAD_AMBIENT)
         return is_with_heap(tls->aside_state) ? tls->aside : shared_enter();
-    if (tls->state >= THREAD_ENDED || !thread_deserves_heap(tls))
+    if (tls->state >= THREAD_ENDED)
         return shared_enter();
-    struct heap *heap = heap_take();
+    struct heap *heap = takes ? neb_vacant_take_parked() : NULL;
+    if (heap == NULL && thread_deserves_heap(tls))
+        heap = heap_take();
     if (heap == NULL)
         return shared_enter();
+    alive_add();
     tls_set(tls, heap);
     tls->state = THREAD_HAS_HEAP;
     if (is_hardened)
@@ -238,7 +249,7 @@ static NEB_NOINLINE struct heap *enter_slow(struct tls *tls)
     return heap;
 }
 
-NEB_NOINLINE struct heap *neb_heap_enter(void)
+static NEB_NOINLINE struct heap *enter(bool takes)
 {
     struct tls *tls = &neb_tls;
     if (NEB_UNLIKELY(tls->state == THREAD_IN_HANDLER))
@@ -247,7 +258,17 @@ NEB_NOINLINE struct heap *neb_heap_enter(void)
         return shared_enter(); /* is_busy is the interrupted call's */
     tls->is_busy = true;
     atomic_signal_fence(memory_order_seq_cst);
-    return NEB_LIKELY(tls->state == THREAD_HAS_HEAP) ? tls->heap : enter_slow(tls);
+    return NEB_LIKELY(tls->state == THREAD_HAS_HEAP) ? tls->heap : enter_slow(tls, takes);
+}
+
+struct heap *neb_heap_enter(void)
+{
+    return enter(false);
+}
+
+struct heap *neb_heap_enter_to_take(void)
+{
+    return enter(true);
 }
 
 void neb_heap_leave(struct heap *heap)
@@ -352,12 +373,8 @@ NEB_THREADED void neb_heap_end(void)
         return;
     tls_set(&neb_tls, &neb_heap_none);
     neb_tls.state = THREAD_ENDED;
-    neb_heap_give_up(heap);
-    neb_lock_take(&neb_locks[LOCK_HEAP_TABLE]);
     atomic_fetch_sub_explicit(&alive_count, 1, memory_order_relaxed);
-    heap->next_unused = unused;
-    unused = heap;
-    neb_lock_give(&neb_locks[LOCK_HEAP_TABLE]);
+    neb_vacant_put(heap);
 }
 
 static void thread_end_hook(void)

@@ -85,7 +85,8 @@ struct heap {
     bool known_are_busy;
     struct batch *spare;
     uint32_t spare_count;
-    struct heap *next_unused; /* LOCK_HEAP_TABLE */
+    struct heap *next_vacant; /* LOCK_HEAP_TABLE */
+    uint32_t parked_ms;
     struct outbox_slot outbox[OUTBOX_SLOTS];
     struct heap_counts counts;
     NEB_ALIGNED(64) struct inbox inbox;
@@ -188,6 +189,8 @@ NEB_INLINE size_t bin_count(const struct heap *heap, unsigned class_index)
 /* The heap to work in, for slow paths: the thread's own, made now if it deserves one, else the shared one with its
  * lock held. Never NULL. */
 struct heap *neb_heap_enter(void);
+/* The same for who takes blocks: a thread without a heap gets one that is parked (vacant.h). */
+struct heap *neb_heap_enter_to_take(void);
 void neb_heap_leave(struct heap *heap);
 /* Takes the heap out of the fast paths' sight, so that every call is a slow one (ambient scopes, front/scope.c), and
  * back. The slow paths still find it. */
@@ -197,7 +200,7 @@ void neb_heap_harden(void);
 bool neb_heap_is_hardened(void);
 /* A number below bound, which is at least 1, that cannot be guessed from outside. Owner only. */
 size_t neb_heap_random(struct heap *heap, size_t bound);
-/* The thread's end: gives up everything; what comes later goes through the shared heap. */
+/* The thread's end: its heap is vacant; what comes later goes through the shared heap. */
 void neb_heap_end(void);
 
 /* ---- signal handlers --------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include "heap/outbox.h"
 #include "heap/owner.h"
 #include "heap/pool.h"
+#include "heap/vacant.h"
 #include "os/env.h"
 
 static _Atomic uint32_t decay_ms = DECAY_MS_DEFAULT;
@@ -81,6 +82,7 @@ NEB_NOINLINE void neb_heap_tick_slow(struct heap *heap)
     neb_heap_empty_outbox(heap);
     neb_heap_apply_inbox(heap);
     (void)neb_chunk_decay(now, decay);
+    neb_vacant_retire(now, decay);
     if (now - heap->swept_ms >= decay) {
         heap->swept_ms = now;
         heap_sweep(heap);
@@ -140,6 +142,7 @@ static NEB_SELDOM size_t ownerless_purge(struct heap *heap, unsigned class_index
 NEB_SELDOM size_t neb_heap_trim(struct heap *heap)
 {
     size_t given = 0;
+    neb_vacant_retire(0, 0);
     neb_heap_apply_inbox(heap);
     for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
         given += pool_idle(heap, class_index);
@@ -169,6 +172,43 @@ static void pool_abandon(struct heap *heap, struct pool *pool)
     while (!list_is_empty(&pool->partial))
         neb_slab_pass_on(heap, LIST_OF(pool->partial.next, struct slab, node));
     neb_pool_detach_full(pool);
+}
+
+static unsigned slabs_count(const struct pool *pool, unsigned bound)
+{
+    unsigned count = 0;
+    if (list_is_empty(&pool->partial))
+        return 0;
+    for (const struct list_node *node = pool->partial.next; node != &pool->partial && count < bound; node = node->next)
+        count++;
+    return count;
+}
+
+static void pool_settle(struct heap *heap, unsigned class_index)
+{
+    struct pool *pool = &heap->pool[class_index];
+    size_t count = bin_count(heap, class_index);
+    if (pool->magazine == NULL)
+        return;
+    atomic_store_explicit(&pool->counts.held, count, memory_order_relaxed); /* a statistic */
+    if (count * neb_size_class[class_index].size > PARKED_BYTES)
+        pool_flush(heap, class_index);
+}
+
+NEB_THREADED bool neb_heap_settle(struct heap *heap)
+{
+    do {
+        for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++)
+            pool_settle(heap, class_index);
+        neb_heap_apply_inbox(heap);
+        neb_heap_empty_outbox(heap);
+    } while (!outbox_is_empty(heap));
+    unsigned slabs = 0;
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
+        neb_pool_detach_full(&heap->pool[class_index]);
+        slabs += slabs_count(&heap->pool[class_index], PARKED_SLABS + 1);
+    }
+    return slabs <= PARKED_SLABS;
 }
 
 /* Nothing that can claim a slab or fill an outbox may stand between the abandoning and the close. */

@@ -5,7 +5,8 @@
  *   wake    a watched malloc: the same, and mappings that are kept decay, each time that one comes late
  *   trim    all of that at once
  *   flush   every magazine is emptied, by which each freed block is looked at
- *   end     nothing stays stuck in the heap
+ *   settle  a heap without a thread may wait for the next one (vacant.h); after decay_ms a tick of any heap ends it
+ *   give up nothing stays stuck in the heap
  *
  * Ownership  the heap's thread (or who holds the shared heap's lock); the decay time: any thread
  * Locks      none of its own */
@@ -33,7 +34,10 @@ uint32_t neb_heap_decay(void);
 void neb_heap_flush(struct heap *heap);
 /* Gives back all that this heap and the ownerless slabs can spare; bytes. */
 size_t neb_heap_trim(struct heap *heap);
-/* The end of the heap's thread. */
+/* The heap's thread ended: nothing stays in the outbox, and no more in the magazines than a parked heap may hold. False: it owns too much to
+ * be parked. */
+bool neb_heap_settle(struct heap *heap);
+/* The end of the heap. */
 void neb_heap_give_up(struct heap *heap);
 
 #endif

@@ -5,6 +5,7 @@
 #include "heap/heap.h"
 #include "heap/pool.h"
 #include "heap/upkeep.h"
+#include "heap/vacant.h"
 #include "unit/unit.h"
 
 /* The calling thread works in this heap from now on. */
@@ -14,20 +15,34 @@ static inline struct heap *heap_use(struct heap *heap)
     return heap;
 }
 
+/* The calling thread is one that just began, but for its slow calls. */
+static inline void thread_begin(unsigned slow_calls)
+{
+    neb_tls = (struct tls){.heap = &neb_heap_none, .source = &neb_heap_none, .slow_calls = slow_calls & 0xFF, .state = THREAD_YOUNG};
+}
+
 /* A new heap, as a thread gets it that is no longer young. */
 static inline struct heap *heap_make(void)
 {
-    neb_tls = (struct tls){.heap = &neb_heap_none, .source = &neb_heap_none, .slow_calls = YOUNG_CALLS, .state = THREAD_YOUNG};
+    thread_begin(YOUNG_CALLS);
     struct heap *heap = neb_heap_enter();
     ck_assert_ptr_ne(heap, &neb_heap_shared);
     neb_heap_leave(heap);
     return heap;
 }
 
-static inline void heap_end(struct heap *heap)
+/* Its thread ends: it is parked, if it is small. */
+static inline void heap_vacate(struct heap *heap)
 {
     heap_use(heap);
     neb_heap_end();
+}
+
+/* Its thread ends, and no other comes for it. */
+static inline void heap_end(struct heap *heap)
+{
+    heap_vacate(heap);
+    neb_vacant_retire(0, 0);
 }
 
 /* What malloc and free do, without their fast paths. */
