@@ -26,16 +26,17 @@ static int64_t distance_draw(void)
     return neb_sample_distance(&random, mean);
 }
 
-/* Not begun: this allocation is the first of the way. Not inside scopes, whose blocks end with them, nor in handlers of
- * signals that interrupted the allocator. */
+/* The countdown began with the allocation after the one that was due, or with this one where none was. It stops at what a byte holds. Not
+ * inside scopes, whose blocks end with them, nor in handlers of signals that interrupted the allocator. */
 bool neb_pick_slow(void)
 {
-    uint8_t now = neb_hold.pick;
-    bool has_begun = (now & PICK_COUNT) != 0, is_due = has_begun && (now & PICK_IDLE) == 0;
+    struct hold *hold = &neb_hold;
     int64_t distance = distance_draw();
-    if (!has_begun)
-        is_due = --distance == 0;
-    neb_hold.pick = distance > PICK_COUNT ? PICK_COUNT | PICK_IDLE : (uint8_t)distance;
+    bool is_due = !hold->pick_is_idle || distance == 1;
+    if (hold->pick_is_idle)
+        distance = is_due ? distance_draw() : distance - 1;
+    hold->pick_is_idle = distance >= UINT8_MAX;
+    hold->pick = hold->pick_is_idle ? UINT8_MAX : (uint8_t)distance;
     return is_due && neb_tls.state <= THREAD_ENDED;
 }
 

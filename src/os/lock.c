@@ -19,7 +19,7 @@ enum { TRIES = 100 }; /* of a try for all locks, each after the others ran */
 
 NEB_SECTION(".bss.locks") struct lock neb_locks[LOCK_COUNT];
 
-_Thread_local struct hold neb_hold __attribute__((tls_model("initial-exec")));
+_Thread_local struct hold neb_hold __attribute__((tls_model("initial-exec"))) = {.pick = 1, .pick_is_idle = true};
 
 static void hold_more(void)
 {

@@ -13,7 +13,7 @@
 enum lock_rank {
     LOCK_QUARANTINE,  /* order of freed blocks that are kept back; never held with another */
     LOCK_SHARED_HEAP, /* the heap of threads that have none of their own */
-    LOCK_HEAP_TABLE,  /* ids and the free list of heap structures */
+    LOCK_HEAP_TABLE,  /* ids, and the lists of heaps without a thread */
     LOCK_REGION,      /* memory of scopes, bump arenas, pools and stacks */
     LOCK_CHUNK,       /* granules of all chunks */
     LOCK_HUGE,        /* table of huge blocks, kept mappings */
@@ -45,9 +45,10 @@ struct hold {
     uint16_t locks;    /* counted before a lock is taken, and until after it was given */
     bool all;          /* between take_all and give_all */
     /* Small facts of other rooms that would cost eight bytes each of their own: thread-local storage is scarce. */
-    uint8_t lane_ended;        /* trace/lane.c */
+    bool lane_ended : 1;       /* trace/lane.c */
+    bool pick_is_idle : 1;     /* front/pick.h: nothing is due at the countdown's end */
     _Atomic uint8_t lane_busy; /* trace/lane.c */
-    uint8_t pick;              /* front/pick.h */
+    uint8_t pick;              /* front/pick.h: allocations up to the countdown's end */
     uint16_t number;           /* check/block.c */
 };
 _Static_assert(sizeof(struct hold) <= 16, "static thread-local storage is scarce for libraries loaded late");

@@ -240,7 +240,7 @@ void neb_lane_leave_shared(void)
 void neb_lane_end(void)
 {
     struct lane *lane = neb_lane_own;
-    neb_hold.lane_ended = 1;
+    neb_hold.lane_ended = true;
     if (lane == NULL)
         return;
     atomic_store_explicit(&neb_hold.lane_busy, 1, memory_order_relaxed); /* signal handlers: no more of this lane */
