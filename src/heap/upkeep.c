@@ -191,7 +191,9 @@ static void pool_settle(struct heap *heap, unsigned class_index)
     if (pool->magazine == NULL)
         return;
     atomic_store_explicit(&pool->counts.held, count, memory_order_relaxed); /* a statistic */
-    if (count * neb_size_class[class_index].size > PARKED_BYTES)
+    if (pool->order > PARKED_ORDER)
+        pool_flush_finally(heap, class_index);
+    else if (count * neb_size_class[class_index].size > PARKED_BYTES)
         pool_flush(heap, class_index);
 }
 

@@ -123,10 +123,12 @@ enum {
     /* Slow calls that a thread may make in the shared heap before it gets a heap: threads that allocate a block
      * or two (1,500 of them with one block each) never touch pages of their own. */
     YOUNG_CALLS = 8,
-    /* Heaps that are kept whole for the next threads, with so many slabs at the most, and in a magazine so many bytes. bench: with 2 heaps
-     * churn has 2.8 MiB (without 3.5), larson-crowded 10.8 (9.4), with 4 they have 3.1 and 12, with 8 larson-crowded 12.5. */
+    /* Heaps that are kept whole for the next threads, with so many slabs at the most, magazines of arrays of up to 2^ORDER bytes, and so many
+     * bytes of blocks in each. bench: churn has 2.6 MiB (without 3.5) and takes 0.7 of the time, larson-crowded has 10.6 (9.4). With 4 heaps
+     * they have 3.1 and 12; with magazines of every size larson-crowded has 12, with new ones alone churn takes twice the instructions. */
     PARKED_HEAPS = 2,
     PARKED_SLABS = 64,
+    PARKED_ORDER = 10,
     PARKED_BYTES = 32768,
     TICK_CALLS = 16,    /* slow calls between two looks at the clock, which takes some 20 ns */
     DECAY_CHUNKS_MAX = 16, /* chunks purged at one tick: 64 MiB take some ms */

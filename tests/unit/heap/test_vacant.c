@@ -1,4 +1,5 @@
 /* heap/vacant.h: what becomes of a heap whose thread ended, and who gets it. */
+#include "heap/magazine.h"
 #include "unit/heap/heaps.h"
 #include <pthread.h>
 #include <sched.h>
@@ -98,6 +99,23 @@ START_TEST(magazines_with_many_bytes_are_emptied_and_the_others_counted)
     heap_vacate(heap);
     ck_assert_uint_eq(bin_count(heap, CLASS_32768), 0);
     ck_assert_uint_eq(count_of(&heap->pool[CLASS_96].counts.held), bin_count(heap, CLASS_96));
+    neb_vacant_retire(0, 0);
+    ck_assert_uint_eq(neb_chunk_counts().granules_used, 0);
+}
+END_TEST
+
+START_TEST(magazines_that_grew_are_dropped)
+{
+    struct heap *heap = heap_make();
+    void *p = heap_take(heap, CLASS_96), *q = heap_take(heap, 0);
+    heap_give(heap, p);
+    heap_give(heap, q);
+    while (neb_magazine_grow(heap, 0) && heap->pool[0].order <= PARKED_ORDER)
+        ;
+    ck_assert_uint_gt(heap->pool[0].order, PARKED_ORDER);
+    heap_vacate(heap);
+    ck_assert_ptr_null(heap->pool[0].magazine);
+    ck_assert(POLICY_FREE_EXACT || heap->pool[CLASS_96].magazine != NULL);
     neb_vacant_retire(0, 0);
     ck_assert_uint_eq(neb_chunk_counts().granules_used, 0);
 }
@@ -275,7 +293,7 @@ END_TEST
 UNIT_MAIN("vacant", HOLDS(a_small_heap_serves_the_next_thread_that_allocates_with_all_that_it_has),
           HOLDS(a_thread_that_only_frees_does_not_get_it), HOLDS(the_newest_is_taken_first_and_only_so_many_wait),
           HOLDS(a_heap_of_many_slabs_is_given_up), HOLDS(magazines_with_many_bytes_are_emptied_and_the_others_counted),
-          HOLDS(others_send_it_blocks_which_the_next_thread_gets),
+          HOLDS(magazines_that_grew_are_dropped), HOLDS(others_send_it_blocks_which_the_next_thread_gets),
           HOLDS(what_it_freed_of_others_is_sent_when_its_thread_ends),
           HOLDS(one_for_which_nobody_comes_is_given_up_by_a_tick_of_any_heap),
           HOLDS(only_those_that_are_old_enough_are_given_up), HOLDS(a_trim_gives_up_all),
