@@ -86,7 +86,7 @@ struct heap *neb_vacant_take_empty(void)
     return heap;
 }
 
-/* The list's end: whoever is behind one that is old enough is older. */
+/* The list's end: whoever is behind one that is old enough is older. One that was parked since the clock was read passes for old. */
 static struct heap *take_old(uint32_t now_ms, uint32_t age_ms)
 {
     lists_lock();
