@@ -174,6 +174,17 @@ static void pool_abandon(struct heap *heap, struct pool *pool)
     neb_pool_detach_full(pool);
 }
 
+/* Until nothing is in the outbox: what came by the inbox may be others' by now. */
+static NEB_THREADED void drain(struct heap *heap, void (*magazine_tidy)(struct heap *heap, unsigned class_index))
+{
+    do {
+        for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++)
+            magazine_tidy(heap, class_index);
+        neb_heap_apply_inbox(heap);
+        neb_heap_empty_outbox(heap);
+    } while (!outbox_is_empty(heap));
+}
+
 static unsigned slabs_count(const struct pool *pool, unsigned bound)
 {
     unsigned count = 0;
@@ -199,12 +210,7 @@ static void pool_settle(struct heap *heap, unsigned class_index)
 
 NEB_THREADED bool neb_heap_settle(struct heap *heap)
 {
-    do {
-        for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++)
-            pool_settle(heap, class_index);
-        neb_heap_apply_inbox(heap);
-        neb_heap_empty_outbox(heap);
-    } while (!outbox_is_empty(heap));
+    drain(heap, pool_settle);
     unsigned slabs = 0;
     for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
         neb_pool_detach_full(&heap->pool[class_index]);
@@ -217,12 +223,7 @@ NEB_THREADED bool neb_heap_settle(struct heap *heap)
 NEB_THREADED void neb_heap_give_up(struct heap *heap)
 {
     do {
-        do {
-            for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++)
-                pool_flush_finally(heap, class_index);
-            neb_heap_apply_inbox(heap);
-            neb_heap_empty_outbox(heap);
-        } while (!outbox_is_empty(heap));
+        drain(heap, pool_flush_finally);
         for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++)
             pool_abandon(heap, &heap->pool[class_index]);
     } while (!neb_inbox_close(&heap->inbox));
