@@ -47,8 +47,6 @@ static NEB_NOINLINE void *malloc_picked(size_t size)
 
 NEB_NOINLINE void *neb_traced_malloc(size_t size)
 {
-    if (trace_only_guards())
-        return NEB_UNLIKELY(pick_is_over()) ? malloc_picked(size) : neb_malloc(size);
     if (!trace_has_guards())
         return malloc_recorded(size);
     return pick_is_over() ? malloc_picked(size) : malloc_unguarded(size);

@@ -25,13 +25,13 @@ static uint32_t count_parked(void)
     return atomic_load_explicit(&parked_count, memory_order_relaxed); /* a hint, or under the lock */
 }
 
-static void list_push_heap(struct heap **list, struct heap *heap)
+static void push(struct heap **list, struct heap *heap)
 {
     heap->next_vacant = *list;
     *list = heap;
 }
 
-static struct heap *list_pop_heap(struct heap **list)
+static struct heap *pop(struct heap **list)
 {
     struct heap *heap = *list;
     if (heap != NULL)
@@ -45,7 +45,7 @@ static bool park(struct heap *heap)
     lists_lock();
     bool has_room = count_parked() < PARKED_HEAPS;
     if (has_room) {
-        list_push_heap(&parked, heap);
+        push(&parked, heap);
         atomic_fetch_add_explicit(&parked_count, 1, memory_order_relaxed);
     }
     lists_unlock();
@@ -56,7 +56,7 @@ static void make_empty(struct heap *heap)
 {
     neb_heap_give_up(heap);
     lists_lock();
-    list_push_heap(&empty, heap);
+    push(&empty, heap);
     lists_unlock();
 }
 
@@ -71,7 +71,7 @@ struct heap *neb_vacant_take_parked(void)
     if (count_parked() == 0)
         return NULL;
     lists_lock();
-    struct heap *heap = list_pop_heap(&parked);
+    struct heap *heap = pop(&parked);
     if (heap != NULL)
         atomic_fetch_sub_explicit(&parked_count, 1, memory_order_relaxed);
     lists_unlock();
@@ -81,7 +81,7 @@ struct heap *neb_vacant_take_parked(void)
 struct heap *neb_vacant_take_empty(void)
 {
     lists_lock();
-    struct heap *heap = list_pop_heap(&empty);
+    struct heap *heap = pop(&empty);
     lists_unlock();
     return heap;
 }

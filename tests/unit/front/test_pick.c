@@ -16,11 +16,17 @@ static void begin(uint64_t mean)
     neb_pick_begin(mean);
 }
 
-static uint64_t guarded_of(unsigned calls)
+/* As a program's malloc does. */
+static void *malloc_of_program(size_t size)
+{
+    return alloc_is_traced(trace_watch(), size) ? neb_traced_malloc(size) : neb_malloc(size);
+}
+
+static uint64_t guarded_of(unsigned calls, void *(*allocate)(size_t size))
 {
     uint64_t before = neb_guard_counts().served;
-    for (unsigned i = 0; i < calls; i++) /* as a program's malloc does */
-        neb_free(alloc_is_traced(trace_watch(), 100) ? neb_traced_malloc(100) : neb_malloc(100));
+    for (unsigned i = 0; i < calls; i++)
+        neb_free(allocate(100));
     return neb_guard_counts().served - before;
 }
 
@@ -28,7 +34,7 @@ START_TEST(one_of_so_many_allocations_is_guarded)
 {
     begin(100);
     ck_assert(trace_watch() != 0 && !trace_is_on());
-    uint64_t guarded = guarded_of(400000);
+    uint64_t guarded = guarded_of(400000, malloc_of_program);
     ck_assert_uint_gt(guarded, 3600); /* six deviations from 4,000 */
     ck_assert_uint_lt(guarded, 4400);
 }
@@ -37,10 +43,7 @@ END_TEST
 START_TEST(so_it_is_where_each_allocation_comes_to_the_recorder)
 {
     begin(100);
-    uint64_t before = neb_guard_counts().served;
-    for (unsigned i = 0; i < 400000; i++)
-        neb_free(neb_traced_malloc(100));
-    uint64_t guarded = neb_guard_counts().served - before;
+    uint64_t guarded = guarded_of(400000, neb_traced_malloc);
     ck_assert_uint_gt(guarded, 3600);
     ck_assert_uint_lt(guarded, 4400);
 }
@@ -49,7 +52,7 @@ END_TEST
 START_TEST(a_mean_longer_than_the_countdown_is_kept)
 {
     begin(1000);
-    uint64_t guarded = guarded_of(2000000);
+    uint64_t guarded = guarded_of(2000000, malloc_of_program);
     ck_assert_uint_gt(guarded, 1730);
     ck_assert_uint_lt(guarded, 2270);
 }
@@ -84,7 +87,7 @@ START_TEST(without_the_option_nothing_is_watched_or_guarded)
 {
     neb_pick_begin(0);
     ck_assert_uint_eq(trace_watch(), 0);
-    ck_assert_uint_eq(guarded_of(1000), 0);
+    ck_assert_uint_eq(guarded_of(1000, malloc_of_program), 0);
 }
 END_TEST
 

@@ -108,6 +108,22 @@ static inline size_t slab_drain(struct heap *heap, unsigned class_index, void **
     return capacity;
 }
 
+/* Fills a block of the class with a value, which block_check finds again whole. */
+static inline void block_stamp(uint64_t *block, unsigned class_index, uint64_t value)
+{
+    size_t words = neb_size_class[class_index].size / 8;
+    for (size_t word = 0; word < words; word++)
+        block[word] = word == 0 ? class_index : value;
+}
+
+static inline void block_check(const uint64_t *block)
+{
+    size_t words = neb_size_class[block[0]].size / 8;
+    for (size_t word = 2; word < words; word++)
+        if (block[word] != block[1]) /* an assertion of Check's would write for each word */
+            ck_abort_msg("word %zu of a block of class %lu differs", word, (unsigned long)block[0]);
+}
+
 enum {
     CLASS_96 = 5,
     CLASS_4096 = 47,  /* 16 blocks in a slab of one granule, taken 4 at a time when fresh */

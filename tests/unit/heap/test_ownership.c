@@ -444,22 +444,16 @@ static uint64_t seeds[THREADS] = {11, 12, 13, 14};
  * whole. */
 static void *pass_around(void *argument)
 {
-    uint64_t state = *(const uint64_t *)argument, stamp = state;
+    uint64_t state = *(const uint64_t *)argument;
     struct heap *heap = heap_make();
     for (unsigned i = 0; i < ROUNDS; i++) {
         unsigned class_index = (unsigned)(unit_random(&state) % 3) * 20 + 4;
         uint64_t *block = heap_take(heap, class_index);
-        size_t words = neb_size_class[class_index].size / 8;
-        stamp = unit_random(&state);
-        for (size_t word = 0; word < words; word++)
-            block[word] = word == 0 ? class_index : stamp;
+        block_stamp(block, class_index, unit_random(&state));
         block = atomic_exchange_explicit(&shared[unit_random(&state) % SHARED], block, memory_order_acq_rel);
         if (block == NULL)
             continue;
-        words = neb_size_class[block[0]].size / 8;
-        for (size_t word = 2; word < words; word++)
-            if (block[word] != block[1]) /* an assertion of Check's would write for each word */
-                ck_abort_msg("word %zu of a block of class %lu differs", word, (unsigned long)block[0]);
+        block_check(block);
         heap_free(heap, block);
     }
     neb_heap_end();

@@ -208,21 +208,6 @@ enum { LANES = 4, GUESTS = 150, GUEST_BLOCKS = 60, SHELF = 64 };
 static _Atomic(void *) shelf[SHELF];
 static _Atomic bool are_done;
 
-static void stamp(void *block, size_t bytes, uint64_t value)
-{
-    uint64_t *words = block;
-    words[0] = bytes / 8;
-    for (size_t word = 1; word < bytes / 8; word++)
-        words[word] = value;
-}
-
-static void stamp_check(const uint64_t *words)
-{
-    for (size_t word = 2; word < words[0]; word++)
-        if (words[word] != words[1])
-            ck_abort_msg("word %zu of a block of %lu differs", word, (unsigned long)words[0]);
-}
-
 /* A short life: blocks are left to whoever comes by, and some of others freed. */
 static void *guest(void *seed)
 {
@@ -236,10 +221,10 @@ static void *guest(void *seed)
             continue;
         }
         void *block = heap_take(heap, class_index);
-        stamp(block, neb_size_class[class_index].size, unit_random(&state));
+        block_stamp(block, class_index, unit_random(&state));
         block = atomic_exchange_explicit(&shelf[unit_random(&state) % SHELF], block, memory_order_acq_rel);
         if (block != NULL) {
-            stamp_check(block);
+            block_check(block);
             heap_free(heap, block);
         }
         neb_heap_leave(heap);
