@@ -104,13 +104,12 @@ static unsigned char *chunk_map(bool in_parts)
 }
 
 /* Maps a chunk and makes it known. Called without the lock: mapping may sleep. */
-static bool chunk_add(enum granule_use use)
+static bool chunk_add(void)
 {
     struct chunk *chunk = descriptor_take();
     if (chunk == NULL)
         return false;
-    struct chunk_counts before = neb_chunk_counts();
-    bool in_parts = before.chunks_mapped == 0; /* two threads at once: one's parts stay unused */
+    bool in_parts = neb_chunk_counts().chunks_mapped == 0; /* two threads at once: one's parts stay unused */
     unsigned char *base = chunk_map(in_parts);
     if (base == NULL || !neb_page_map_cover(base, CHUNK_BYTES) || !neb_page_map_set_chunk(base, chunk)) {
         if (base != NULL)
@@ -123,9 +122,7 @@ static bool chunk_add(enum granule_use use)
     chunk->guard = 0;
     if (random_state != 0 && !in_parts && neb_vm_guard(base + CHUNK_BYTES - GRANULE_BYTES, GRANULE_BYTES))
         chunk->guard = UINT64_C(1) << (CHUNK_GRANULES - 1);
-    chunk->is_huge = use == GRANULES_DENSE && huge_pages_wanted && before.chunks >= HUGE_PAGE_CHUNKS_MIN;
-    if (chunk->is_huge)
-        neb_vm_advise_huge(base, CHUNK_BYTES);
+    chunk->huge = 0;
     neb_lock_take(&neb_locks[LOCK_CHUNK]);
     counts.chunks++;
     counts.chunks_mapped++;
@@ -201,9 +198,23 @@ static bool chunk_find_run(const struct chunk *chunk, unsigned count, unsigned *
     return true;
 }
 
-static struct granules take_locked(unsigned count)
+/* The granules that share a huge page with this one. */
+static uint64_t huge_page_around(unsigned granule)
 {
-    struct granules taken = {NULL, 0, count, false};
+    return bits_range(granule / HUGE_PAGE_GRANULES * HUGE_PAGE_GRANULES, HUGE_PAGE_GRANULES);
+}
+
+/* Whether a dense slab that begins here is the first use of a huge page that it is time for. Only an untouched one can be had. */
+static bool opens_huge_page(const struct chunk *chunk, unsigned first)
+{
+    uint64_t page = huge_page_around(first);
+    return (chunk->free & chunk->clean & page) == page && huge_pages_wanted &&
+           counts.granules_used >= HUGE_PAGES_FROM_GRANULES;
+}
+
+static struct granules take_locked(unsigned count, enum granule_use use)
+{
+    struct granules taken = {NULL, 0, count, false, false, false};
     uint64_t runs = by_run_set >> (count - 1) << (count - 1);
     if (runs == 0)
         return taken;
@@ -212,6 +223,10 @@ static struct granules take_locked(unsigned count)
     uint64_t bits = bits_range(taken.first, count);
     taken.is_clean = (chunk->clean & bits) == bits;
     taken.chunk = chunk;
+    taken.opens_huge = use == GRANULES_DENSE && opens_huge_page(chunk, taken.first);
+    if (taken.opens_huge)
+        chunk->huge |= huge_page_around(taken.first);
+    taken.is_huge = (chunk->huge & bits) == bits;
     count_used((ptrdiff_t)count);
     chunk_set(chunk, chunk->free & ~bits, chunk->clean & ~bits);
     return taken;
@@ -221,14 +236,16 @@ struct granules neb_granules_take(unsigned count, enum granule_use use)
 {
     for (;;) {
         neb_lock_take(&neb_locks[LOCK_CHUNK]);
-        struct granules taken = take_locked(count);
+        struct granules taken = take_locked(count, use);
         neb_lock_give(&neb_locks[LOCK_CHUNK]);
+        if (taken.opens_huge)
+            neb_vm_advise_huge(granules_base(&taken) - (taken.first % HUGE_PAGE_GRANULES << GRANULE_SHIFT), HUGE_PAGE_BYTES);
         if (taken.chunk != NULL) {
             for (unsigned i = 0; i < count; i++)
                 taken.chunk->head[taken.first + i] = (uint8_t)taken.first;
             return taken;
         }
-        if (!part_add() && !chunk_add(use))
+        if (!part_add() && !chunk_add())
             return taken;
     }
 }

@@ -7,7 +7,7 @@
  * Free granules that are not clean stay resident for a while, since they are the warmest memory there is; after
  * decay_ms their pages go back, and a whole free chunk is unmapped.
  *
- * Ownership  free, clean, node: LOCK_CHUNK; head, slab of a taken granule: who took it; base: constant
+ * Ownership  free, clean, huge, node: LOCK_CHUNK; head, slab of a taken granule: who took it; base: constant
  * Locks      LOCK_CHUNK, never held across a system call
  * Failure    NULL when the system has no memory; nothing changed
  * Sync       C1: descriptors are published through the page map (P3) and never unmapped */
@@ -24,8 +24,8 @@ struct chunk {
     uint64_t free, clean;        /* bit i: granule i */
     uint64_t guard;              /* neither free nor taken: inaccessible for good (the option harden) */
     uint64_t uncommitted;        /* neither free nor taken: address space only */
+    uint64_t huge;               /* huge pages were asked for */
     uint32_t dirty_since_ms;
-    uint8_t is_huge;             /* huge pages were asked for */
     uint8_t head[CHUNK_GRANULES];     /* first granule of the slab or block that has granule i */
     uint8_t granules[CHUNK_GRANULES]; /* of the large block that begins at granule i */
     struct slab slab[CHUNK_GRANULES]; /* the slab that begins at granule i */
@@ -37,6 +37,8 @@ struct granules {
     struct chunk *chunk; /* NULL: no memory */
     unsigned first, count;
     bool is_clean;
+    bool is_huge;    /* huge pages were asked for: never populate */
+    bool opens_huge; /* ... just now */
 };
 
 NEB_INLINE unsigned chunk_granule_of(const void *p)

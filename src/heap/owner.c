@@ -140,7 +140,7 @@ struct slab *neb_slab_adopt(struct heap *heap, unsigned class_index)
 /* All of the slab will be used: one system call instead of a page fault a page. */
 static void slab_populate(const struct granules *granules)
 {
-    if (granules->is_clean && !granules->chunk->is_huge)
+    if (granules->is_clean && !granules->is_huge)
         neb_vm_populate(granules_base(granules), (size_t)granules->count << GRANULE_SHIFT);
 }
 

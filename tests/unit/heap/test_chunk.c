@@ -4,6 +4,11 @@
 #include "os/env.h"
 #include "unit/unit.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
 static struct granules take(unsigned count)
 {
     struct granules taken = neb_granules_take(count, GRANULES_SPARSE);
@@ -237,6 +242,59 @@ START_TEST(the_peak_of_use_stays)
 }
 END_TEST
 
+/* Whether huge pages were asked for at p, by the kernel's word: "hg" among the flags of its mapping. */
+static bool is_advised(const void *p)
+{
+    FILE *maps = fopen("/proc/self/smaps", "re");
+    ck_assert_ptr_nonnull(maps);
+    char line[512];
+    bool is_here = false, is_huge = false;
+    while (fgets(line, sizeof line, maps) != NULL) {
+        uintptr_t first, end;
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &first, &end) == 2)
+            is_here = ptr_address(p) >= first && ptr_address(p) < end;
+        if (is_here && strncmp(line, "VmFlags:", 8) == 0)
+            is_huge = strstr(line, " hg") != NULL;
+    }
+    (void)fclose(maps);
+    return is_huge;
+}
+
+START_TEST(a_dense_slab_opens_a_huge_page_when_enough_is_in_use)
+{
+    neb_chunk_set_huge_pages(true);
+    struct granules small = neb_granules_take(1, GRANULES_DENSE);
+    ck_assert(!small.is_huge && !small.opens_huge); /* little is in use */
+    struct granules chunks[HUGE_PAGES_FROM_GRANULES / CHUNK_GRANULES];
+    take_chunks(chunks, HUGE_PAGES_FROM_GRANULES / CHUNK_GRANULES);
+    for (unsigned left = CHUNK_GRANULES - 1; left > 0; left--)
+        (void)take(1); /* what the first chunk has left */
+    struct granules first = neb_granules_take(2, GRANULES_DENSE), second = neb_granules_take(2, GRANULES_DENSE);
+    ck_assert(first.opens_huge && first.is_huge);
+    ck_assert(second.is_huge && !second.opens_huge); /* the same page */
+    ck_assert_ptr_eq(second.chunk, first.chunk);
+    unsigned char *page = granules_base(&first), *next = page + HUGE_PAGE_BYTES;
+    ck_assert_uint_eq(ptr_address(page) % HUGE_PAGE_BYTES, 0);
+    if (access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK) == 0) {
+        ck_assert(is_advised(page) && is_advised(next - 1));
+        ck_assert(!is_advised(next));
+    }
+    (void)take(HUGE_PAGE_GRANULES - 4); /* the page's rest */
+    struct granules sparse = take(1), dense = neb_granules_take(1, GRANULES_DENSE);
+    ck_assert_ptr_eq(granules_base(&sparse), next);
+    ck_assert(!sparse.is_huge && !dense.is_huge); /* touched before the dense slab came */
+}
+END_TEST
+
+START_TEST(no_huge_page_is_opened_when_they_are_not_wanted)
+{
+    struct granules chunks[HUGE_PAGES_FROM_GRANULES / CHUNK_GRANULES];
+    take_chunks(chunks, HUGE_PAGES_FROM_GRANULES / CHUNK_GRANULES);
+    for (unsigned i = 0; i < 2 * CHUNK_GRANULES; i++)
+        ck_assert(!neb_granules_take(1, GRANULES_DENSE).is_huge);
+}
+END_TEST
+
 START_TEST(giving_a_granule_twice_aborts)
 {
     struct granules taken = take(4);
@@ -252,4 +310,5 @@ UNIT_MAIN("chunk", HOLDS(fresh_granules_are_clean_zero_and_lie_in_an_aligned_chu
           HOLDS(free_granules_stay_resident_until_they_decay), HOLDS(decay_survives_the_wrap_of_the_clock),
           HOLDS(neighbours_in_use_keep_their_contents_when_free_granules_go_back),
           HOLDS(superfluous_chunks_are_unmapped_and_their_descriptors_serve_again),
-          HOLDS(the_peak_of_use_stays), ABORTS(giving_a_granule_twice_aborts))
+          HOLDS(the_peak_of_use_stays), HOLDS(a_dense_slab_opens_a_huge_page_when_enough_is_in_use),
+          HOLDS(no_huge_page_is_opened_when_they_are_not_wanted), ABORTS(giving_a_granule_twice_aborts))
