@@ -204,6 +204,24 @@ static uint64_t huge_page_around(unsigned granule)
     return bits_range(granule / HUGE_PAGE_GRANULES * HUGE_PAGE_GRANULES, HUGE_PAGE_GRANULES);
 }
 
+/* Whose small pages went back: the system would fill the gaps of a huge page again, bit by bit, while the program runs. */
+static NEB_SELDOM void huge_pages_forgo(struct chunk *chunk, uint64_t granules)
+{
+    uint64_t pages = 0;
+    neb_lock_take(&neb_locks[LOCK_CHUNK]);
+    for (uint64_t left = chunk->huge & granules; left != 0; left &= ~huge_page_around(bits_lowest(left)))
+        pages |= huge_page_around(bits_lowest(left));
+    chunk->huge &= ~pages;
+    neb_lock_give(&neb_locks[LOCK_CHUNK]);
+    for (; pages != 0; pages &= ~huge_page_around(bits_lowest(pages)))
+        neb_vm_advise_small(chunk->base + ((size_t)bits_lowest(pages) << GRANULE_SHIFT), HUGE_PAGE_BYTES);
+}
+
+NEB_SELDOM void neb_granules_forgo_huge_pages(const void *base, unsigned count)
+{
+    huge_pages_forgo(page_map_chunk(base), bits_range(chunk_granule_of(base), count));
+}
+
 /* Whether a dense slab that begins here is the first use of a huge page that it is time for. Only an untouched one can be had. */
 static bool opens_huge_page(const struct chunk *chunk, unsigned first)
 {
@@ -313,6 +331,7 @@ static NEB_SELDOM void chunk_remove(struct chunk *chunk)
         return;
     }
     uint64_t cleaned = purge_runs(chunk, ~chunk->guard); /* unmapping is refused: keep it */
+    huge_pages_forgo(chunk, cleaned);
     neb_lock_take(&neb_locks[LOCK_CHUNK]);
     counts.chunks++;
     counts.chunks_unmapped--;
@@ -332,6 +351,7 @@ static NEB_SELDOM size_t chunk_clean(struct chunk *chunk)
     chunk_set(chunk, chunk->free & ~set, chunk->clean);
     neb_lock_give(&neb_locks[LOCK_CHUNK]);
     uint64_t cleaned = purge_runs(chunk, set);
+    huge_pages_forgo(chunk, cleaned);
     neb_lock_take(&neb_locks[LOCK_CHUNK]);
     chunk_set(chunk, chunk->free | set, chunk->clean | cleaned);
     neb_lock_give(&neb_locks[LOCK_CHUNK]);

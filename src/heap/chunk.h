@@ -68,6 +68,8 @@ struct granules neb_granules_take(unsigned count, enum granule_use use);
 void neb_granules_give(struct chunk *chunk, unsigned first, unsigned count);
 /* Takes the granules behind a run too, if they are free. */
 bool neb_granules_extend(struct chunk *chunk, unsigned first, unsigned count, unsigned new_count);
+/* Pages of these granules, which are the caller's, went back: no huge page is asked for around them any more. */
+void neb_granules_forgo_huge_pages(const void *base, unsigned count);
 
 /* Gives back pages that have been free since before now - decay, of DECAY_CHUNKS_MAX chunks at the most. False: nothing was
  * due. */

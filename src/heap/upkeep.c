@@ -1,6 +1,7 @@
 /* upkeep.c - what a heap does besides serving calls; see upkeep.h. */
 #include "heap/upkeep.h"
 
+#include "heap/chunk.h"
 #include "heap/large.h"
 #include "heap/magazine.h"
 #include "heap/outbox.h"
@@ -10,6 +11,14 @@
 #include "os/env.h"
 
 static _Atomic uint32_t decay_ms = DECAY_MS_DEFAULT;
+
+static size_t slab_purge(struct slab *slab)
+{
+    size_t given = neb_slab_purge(slab);
+    if (given > 0)
+        neb_granules_forgo_huge_pages(slab->base, slab->granules);
+    return given;
+}
 
 static size_t slabs_purge(struct heap *heap, struct pool *pool)
 {
@@ -22,7 +31,7 @@ static size_t slabs_purge(struct heap *heap, struct pool *pool)
         if (slab_is_unused(slab))
             neb_slab_release(heap, slab);
         else
-            given += neb_slab_purge(slab);
+            given += slab_purge(slab);
     }
     return given;
 }
@@ -126,7 +135,7 @@ static NEB_SELDOM size_t ownerless_purge(struct heap *heap, unsigned class_index
         struct slab *slab = neb_slab_adopt(heap, class_index);
         if (slab == NULL)
             break;
-        given += neb_slab_purge(slab);
+        given += slab_purge(slab);
         list_remove(&slab->node);
         list_push(&mine, &slab->node);
     }

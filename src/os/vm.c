@@ -149,6 +149,11 @@ NEB_SELDOM void neb_vm_advise_huge(void *base, size_t bytes)
     (void)madvise(base, bytes, MADV_HUGEPAGE);
 }
 
+NEB_SELDOM void neb_vm_advise_small(void *base, size_t bytes)
+{
+    (void)madvise(base, bytes, MADV_NOHUGEPAGE);
+}
+
 bool neb_vm_guard(void *base, size_t bytes)
 {
     return mprotect(base, bytes, PROT_NONE) == 0;

@@ -30,6 +30,8 @@ bool neb_vm_purge(void *base, size_t bytes);
 void neb_vm_populate(void *base, size_t bytes);
 /* Asks for huge pages in the range. A hint. */
 void neb_vm_advise_huge(void *base, size_t bytes);
+/* Takes that back, and huge pages that are there stay. A hint. */
+void neb_vm_advise_small(void *base, size_t bytes);
 /* Makes the range inaccessible. A hint: false when the system refuses. */
 bool neb_vm_guard(void *base, size_t bytes);
 /* Takes that back. What the range held is lost where only a new mapping in its place will do; then it reads as zero.

@@ -260,22 +260,33 @@ static bool is_advised(const void *p)
     return is_huge;
 }
 
-START_TEST(a_dense_slab_opens_a_huge_page_when_enough_is_in_use)
+/* The first slab of a huge page, when everything before it is in use. */
+static struct granules open_huge_page(unsigned count)
 {
     neb_chunk_set_huge_pages(true);
     struct granules small = neb_granules_take(1, GRANULES_DENSE);
     ck_assert(!small.is_huge && !small.opens_huge); /* little is in use */
-    struct granules chunks[HUGE_PAGES_FROM_GRANULES / CHUNK_GRANULES];
+    static struct granules chunks[HUGE_PAGES_FROM_GRANULES / CHUNK_GRANULES];
     take_chunks(chunks, HUGE_PAGES_FROM_GRANULES / CHUNK_GRANULES);
     for (unsigned left = CHUNK_GRANULES - 1; left > 0; left--)
         (void)take(1); /* what the first chunk has left */
-    struct granules first = neb_granules_take(2, GRANULES_DENSE), second = neb_granules_take(2, GRANULES_DENSE);
+    return neb_granules_take(count, GRANULES_DENSE);
+}
+
+static bool kernel_has_huge_pages(void)
+{
+    return access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK) == 0;
+}
+
+START_TEST(a_dense_slab_opens_a_huge_page_when_enough_is_in_use)
+{
+    struct granules first = open_huge_page(2), second = neb_granules_take(2, GRANULES_DENSE);
     ck_assert(first.opens_huge && first.is_huge);
     ck_assert(second.is_huge && !second.opens_huge); /* the same page */
     ck_assert_ptr_eq(second.chunk, first.chunk);
     unsigned char *page = granules_base(&first), *next = page + HUGE_PAGE_BYTES;
     ck_assert_uint_eq(ptr_address(page) % HUGE_PAGE_BYTES, 0);
-    if (access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK) == 0) {
+    if (kernel_has_huge_pages()) {
         ck_assert(is_advised(page) && is_advised(next - 1));
         ck_assert(!is_advised(next));
     }
@@ -283,6 +294,36 @@ START_TEST(a_dense_slab_opens_a_huge_page_when_enough_is_in_use)
     struct granules sparse = take(1), dense = neb_granules_take(1, GRANULES_DENSE);
     ck_assert_ptr_eq(granules_base(&sparse), next);
     ck_assert(!sparse.is_huge && !dense.is_huge); /* touched before the dense slab came */
+}
+END_TEST
+
+START_TEST(a_huge_page_of_which_granules_went_back_is_no_longer_asked_for)
+{
+    struct granules first = open_huge_page(2), second = neb_granules_take(2, GRANULES_DENSE);
+    dirty(&second);
+    give(&second);
+    (void)neb_chunk_trim();
+    ck_assert(!is_advised(granules_base(&first)));
+    struct granules again = neb_granules_take(2, GRANULES_DENSE);
+    ck_assert_ptr_eq(granules_base(&again), granules_base(&second));
+    ck_assert(!again.is_huge); /* part of the page is in use */
+    give(&again);
+    give(&first);
+    (void)neb_chunk_trim();
+    struct granules whole = neb_granules_take(2, GRANULES_DENSE);
+    ck_assert(whole.opens_huge); /* untouched again */
+    ck_assert(is_advised(granules_base(&whole)) == kernel_has_huge_pages());
+}
+END_TEST
+
+START_TEST(a_slab_forgoes_the_huge_pages_it_touches_and_no_others)
+{
+    struct granules first = open_huge_page(HUGE_PAGE_GRANULES), second = neb_granules_take(4, GRANULES_DENSE);
+    ck_assert(first.opens_huge && second.opens_huge);
+    neb_granules_forgo_huge_pages(granules_base(&second), 4);
+    ck_assert(is_advised(granules_base(&first)) == kernel_has_huge_pages());
+    ck_assert(!is_advised(granules_base(&second)));
+    ck_assert(!neb_granules_take(1, GRANULES_DENSE).is_huge);
 }
 END_TEST
 
@@ -311,4 +352,6 @@ UNIT_MAIN("chunk", HOLDS(fresh_granules_are_clean_zero_and_lie_in_an_aligned_chu
           HOLDS(neighbours_in_use_keep_their_contents_when_free_granules_go_back),
           HOLDS(superfluous_chunks_are_unmapped_and_their_descriptors_serve_again),
           HOLDS(the_peak_of_use_stays), HOLDS(a_dense_slab_opens_a_huge_page_when_enough_is_in_use),
+          HOLDS(a_huge_page_of_which_granules_went_back_is_no_longer_asked_for),
+          HOLDS(a_slab_forgoes_the_huge_pages_it_touches_and_no_others),
           HOLDS(no_huge_page_is_opened_when_they_are_not_wanted), ABORTS(giving_a_granule_twice_aborts))
