@@ -232,7 +232,7 @@ static bool opens_huge_page(const struct chunk *chunk, unsigned first)
 
 static struct granules take_locked(unsigned count, enum granule_use use)
 {
-    struct granules taken = {NULL, 0, count, false, false, false};
+    struct granules taken = {.count = count};
     uint64_t runs = by_run_set >> (count - 1) << (count - 1);
     if (runs == 0)
         return taken;

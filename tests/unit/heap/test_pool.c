@@ -163,6 +163,40 @@ START_TEST(free_pages_of_a_half_used_slab_go_back_at_a_trim)
 }
 END_TEST
 
+static bool lies_in_huge_page(const void *p)
+{
+    const struct slab *slab = slab_of(p);
+    return page_map_chunk(slab->base)->huge >> chunk_granule_of(slab->base) & 1;
+}
+
+START_TEST(a_slab_whose_pages_went_back_asks_for_no_huge_page)
+{
+    enum { MORE = 4096 };
+    neb_chunk_set_huge_pages(true);
+    struct heap *heap = heap_make();
+    unsigned class_index = size_class_of(512);
+    size_t page = neb_vm_page_size();
+    if (page > 4096)
+        return; /* a page is longer than what is freed here, or than a slab */
+    void *block;
+    do /* a pool that grows and grows */
+        block = heap_take(heap, class_index);
+    while (!lies_in_huge_page(block));
+    blocks[0] = block;
+    for (size_t i = 1; i < MORE; i++)
+        blocks[i] = heap_take(heap, class_index);
+    ck_assert(lies_in_huge_page(blocks[MORE / 2]));
+    heap_flush(heap);
+    ck_assert(lies_in_huge_page(blocks[0])); /* nothing is free there */
+    for (size_t i = 0; i < MORE; i++)
+        if (i % 128 != 0)
+            heap_give(heap, blocks[i]);
+    heap_flush(heap);
+    for (size_t i = 0; i < MORE; i += 128)
+        ck_assert(!lies_in_huge_page(blocks[i]));
+}
+END_TEST
+
 /* With a decay time of 0 each tick sweeps; a pool is idle from the second one on. */
 static void sweep(struct heap *heap)
 {
@@ -239,7 +273,7 @@ UNIT_MAIN("pool", HOLDS(blocks_are_aligned_distinct_and_inside_slabs_of_their_cl
           HOLDS(a_refill_adopts_an_ownerless_slab_before_it_makes_one),
           HOLDS(emptied_slabs_go_back_and_the_last_one_is_kept),
           HOLDS(every_block_taken_comes_back_whatever_the_order), HOLDS(a_zero_block_is_zero_and_used_once),
-          HOLDS(free_pages_of_a_half_used_slab_go_back_at_a_trim),
+          HOLDS(free_pages_of_a_half_used_slab_go_back_at_a_trim), HOLDS(a_slab_whose_pages_went_back_asks_for_no_huge_page),
           HOLDS(an_idle_pool_is_emptied_and_again_after_others_gave_it_a_block),
           ABORTS(a_block_given_twice_aborts_at_the_flush),
           ABORTS(a_block_given_after_its_flush_aborts_at_once), ABORTS(a_pointer_into_a_block_aborts_at_once),
