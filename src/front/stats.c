@@ -69,7 +69,7 @@ void neb_stats_take(struct stats *stats)
     memset(stats, 0, sizeof *stats);
     for (uint32_t id = 1; id < neb_heap_id_bound(); id++) {
         const struct heap *heap = neb_heap_by_id(id);
-        if (heap != NULL && heap->id != 0)
+        if (heap != NULL)
             heap_add(stats, heap);
     }
     for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++)

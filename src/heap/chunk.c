@@ -204,7 +204,8 @@ static uint64_t huge_page_around(unsigned granule)
     return bits_range(granule / HUGE_PAGE_GRANULES * HUGE_PAGE_GRANULES, HUGE_PAGE_GRANULES);
 }
 
-/* Whose small pages went back: the system would fill the gaps of a huge page again, bit by bit, while the program runs. */
+/* Pages of these granules went back. Where huge pages are asked for, the system would fill such gaps again, bit by bit, while the program
+ * runs: not any more in the huge pages that the granules lie in. */
 static NEB_SELDOM void huge_pages_forgo(struct chunk *chunk, uint64_t granules)
 {
     uint64_t pages = 0;

@@ -1,6 +1,6 @@
 /* heap.c - which thread has which heap; see heap.h. What heaps do is in pool.c.
  *
- * Sync  H1: a segment and a heap are published in the table before their id stands in any page-map entry */
+ * Sync  H1: a segment and a heap, the shared one too, are published before their id stands in any page-map entry */
 #include "heap/heap.h"
 
 #include "base/panic.h"
@@ -41,6 +41,7 @@ typedef _Atomic(struct heap *) heap_entry;
 /* Each is of twice as many heaps as the one before, so that few do for all ids, and share a page with other variables. */
 static _Atomic(heap_entry *) segments[SEGMENTS];
 _Static_assert(((HEAP_SEGMENT << SEGMENTS) - HEAP_SEGMENT) >= (1 << HEAP_ID_BITS), "each id has its place");
+static _Atomic(struct heap *) shared; /* NULL: no thread has needed it yet */
 static _Atomic uint32_t id_next = ID_FIRST;
 static _Atomic uint32_t alive_count;
 static _Atomic bool others_exist;
@@ -88,7 +89,7 @@ static bool table_set(uint32_t id, struct heap *heap)
 NEB_THREADED struct heap *neb_heap_by_id(uint32_t id)
 {
     if (id == ID_SHARED)
-        return &neb_heap_shared;
+        return atomic_load_explicit(&shared, memory_order_acquire); /* H1 */
     if (id >= ID_NONE)
         return NULL;
     heap_entry *segment = atomic_load_explicit(&segments[segment_of(id)], memory_order_acquire); /* H1 */
@@ -156,6 +157,7 @@ static NEB_THREADED struct heap *shared_enter(void)
         heap_init(heap, ID_SHARED);
         neb_inbox_open(&heap->inbox);
         heap->swept_ms = neb_clock_ms();
+        atomic_store_explicit(&shared, heap, memory_order_release); /* H1 */
         atomic_store_explicit(&others_exist, true, memory_order_relaxed);
     }
     return heap;

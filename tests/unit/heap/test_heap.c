@@ -1,6 +1,7 @@
 /* heap/heap.h: which thread gets which heap, and what is left of it afterwards. */
 #include "unit/heap/heaps.h"
 #include <pthread.h>
+#include <sched.h>
 
 static void *thread_run(void *(*function)(void *), void *argument)
 {
@@ -68,7 +69,6 @@ END_TEST
 
 START_TEST(ids_lead_to_heaps)
 {
-    ck_assert_ptr_eq(neb_heap_by_id(1), &neb_heap_shared);
     for (unsigned i = 0; i < HEAP_SEGMENT + 10; i++) { /* into the next segment */
         struct heap *heap = heap_make();
         ck_assert_ptr_eq(neb_heap_by_id(heap->id), heap);
@@ -77,6 +77,32 @@ START_TEST(ids_lead_to_heaps)
     }
     ck_assert_ptr_null(neb_heap_by_id(neb_heap_none.id));
     ck_assert_ptr_null(neb_heap_by_id(UINT32_MAX));
+}
+END_TEST
+
+static void *enter_shared(void *unused)
+{
+    (void)unused;
+    struct heap *heap = neb_heap_enter();
+    ck_assert_ptr_eq(heap, &neb_heap_shared);
+    neb_heap_leave(heap);
+    return NULL;
+}
+
+/* Statistics look at every heap without a lock, while a young thread is the first that needs the shared one. */
+START_TEST(who_finds_the_shared_heap_by_its_id_finds_it_whole)
+{
+    (void)heap_make();
+    ck_assert_ptr_null(neb_heap_by_id(1));
+    pthread_t young;
+    ck_assert_int_eq(pthread_create(&young, NULL, enter_shared, NULL), 0);
+    const struct heap *shared;
+    while ((shared = neb_heap_by_id(1)) == NULL)
+        (void)sched_yield();
+    ck_assert_ptr_eq(shared, &neb_heap_shared);
+    ck_assert_uint_eq(shared->id, 1);
+    ck_assert_ptr_nonnull(shared->bin[CLASS_COUNT - 1].top);
+    ck_assert_int_eq(pthread_join(young, NULL), 0);
 }
 END_TEST
 
@@ -134,5 +160,6 @@ UNIT_MAIN("heap", HOLDS(a_thread_begins_with_a_heap_whose_bins_are_empty_and_ful
           HOLDS(the_first_thread_gets_a_heap_at_once),
           HOLDS(other_threads_share_one_until_they_called_often_enough),
           HOLDS(a_size_leads_to_the_bin_of_its_class), HOLDS(ids_lead_to_heaps),
+          HOLDS(who_finds_the_shared_heap_by_its_id_finds_it_whole),
           HOLDS(a_heap_that_was_given_up_serves_the_next_thread),
           HOLDS(a_watched_threads_end_leaves_nothing_stuck))
