@@ -80,9 +80,13 @@ START_TEST(ids_lead_to_heaps)
 }
 END_TEST
 
+static _Atomic bool is_looked_for; /* orders nothing, since that would hide what is to be seen */
+
 static void *enter_shared(void *unused)
 {
     (void)unused;
+    while (!atomic_load_explicit(&is_looked_for, memory_order_relaxed))
+        (void)sched_yield();
     struct heap *heap = neb_heap_enter();
     ck_assert_ptr_eq(heap, &neb_heap_shared);
     neb_heap_leave(heap);
@@ -98,7 +102,7 @@ START_TEST(who_finds_the_shared_heap_by_its_id_finds_it_whole)
     ck_assert_int_eq(pthread_create(&young, NULL, enter_shared, NULL), 0);
     const struct heap *shared;
     while ((shared = neb_heap_by_id(1)) == NULL)
-        (void)sched_yield();
+        atomic_store_explicit(&is_looked_for, true, memory_order_relaxed);
     ck_assert_ptr_eq(shared, &neb_heap_shared);
     ck_assert_uint_eq(shared->id, 1);
     ck_assert_ptr_nonnull(shared->bin[CLASS_COUNT - 1].top);
