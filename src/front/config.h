@@ -17,7 +17,7 @@
     X(stats, 0, 0, 1, "print a report on stderr when the process exits")                                               \
     X(stats_signal, 0, 0, 64, "print the report whenever this signal arrives (0: none)")                               \
     X(decay_ms, DECAY_MS_DEFAULT, 0, 3600000, "how long free memory stays resident, in milliseconds")                  \
-    X(huge_pages, 1, 0, 1, "ask for huge pages: growing heaps above 12 MiB, large blocks on end")                      \
+    X(huge_pages, 1, 0, 1, "ask for huge pages: growing heaps above 32 MiB, large blocks on end")                      \
     X(signals, 1, 0, 1, "make malloc safe in handlers of signals that interrupt it")                                    \
     X(deepbind, 0, 0, 1, "let dlopen's RTLD_DEEPBIND pass: a plugin's malloc may then be libc's")                       \
     X(huge_keep_mib, HUGE_KEEP_MIB_DEFAULT, 0, 1048576, "freed blocks above 2 MiB kept for reuse, in MiB")                 \

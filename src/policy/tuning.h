@@ -34,9 +34,10 @@ _Static_assert(CHUNK_GRANULES == 64, "a chunk's granules are one word");
  * and memory counts as committed where the administrator forbids overcommitting. Granules. */
 #define CHUNK_PART_GRANULES 4u
 
-/* Granules in use from which on untouched huge pages, where a dense slab is the first, are asked for. bench, on an AMD EPYC: perl, peaks and
- * alloctest take a tenth less time, fragment and fresh more, for 1 % more memory in the mean; from 8 MiB on git has 13 % more, trees 10. */
-#define HUGE_PAGES_FROM_GRANULES 192u
+/* Granules in use, 32 MiB, from which on untouched huge pages, where a dense slab is the first, are asked for. bench: from 12 MiB on some
+ * programs take a tenth less time where huge pages are at hand, and half as much again where a virtual machine's host has to find the
+ * memory first; from 8 MiB on git has 13 % more memory. */
+#define HUGE_PAGES_FROM_GRANULES 512u
 
 /* Refills without a flush from which on a pool counts as growing. Its fresh slabs are faulted in whole, and may ask for
  * huge pages: it has filled several by then, so that little but a part of the last stays unused. bench: python3, perl
@@ -143,9 +144,9 @@ enum {
 
 /* Freed mappings kept for reuse until they decay: faulting 64 MiB in again costs some 10 ms. The option huge_keep_mib. */
 #define HUGE_KEEP_MIB_DEFAULT 64
-/* Huge blocks that were allocated before new ones ask for huge pages: one large table, or two, may be sparse. bench: sizes-huge takes 0.85 of
- * the time that it takes with 8, for no more memory; no program's memory differs. */
-#define HUGE_PAGE_ALLOCS_MIN 2
+/* Huge blocks that were allocated before new ones ask for huge pages: a few large tables may be sparse. bench: sizes-huge; with 2 it takes 0.85 of
+ * the time on a warm machine, 1.9 on a cold one. */
+#define HUGE_PAGE_ALLOCS_MIN 8
 /* Frees of blocks above half of what may be kept before one is kept: a program that is done with its one large table shall not hold it
  * until it calls again. bench: realloc-large. */
 #define HUGE_OVERSIZE_FREES 1
