@@ -204,18 +204,28 @@ static uint64_t huge_page_around(unsigned granule)
     return bits_range(granule / HUGE_PAGE_GRANULES * HUGE_PAGE_GRANULES, HUGE_PAGE_GRANULES);
 }
 
+static unsigned char *huge_page_base(const struct chunk *chunk, unsigned granule)
+{
+    return chunk->base + ((size_t)(granule / HUGE_PAGE_GRANULES) << HUGE_PAGE_SHIFT);
+}
+
+static void huge_page_forgo(struct chunk *chunk, unsigned granule)
+{
+    uint64_t page = huge_page_around(granule);
+    neb_lock_take(&neb_locks[LOCK_CHUNK]);
+    bool was_huge = (chunk->huge & page) != 0;
+    chunk->huge &= ~page;
+    neb_lock_give(&neb_locks[LOCK_CHUNK]);
+    if (was_huge)
+        neb_vm_advise_small(huge_page_base(chunk, granule), HUGE_PAGE_BYTES);
+}
+
 /* Pages of these granules went back. Where huge pages are asked for, the system would fill such gaps again, bit by bit, while the program
  * runs: not any more in the huge pages that the granules lie in. */
 static NEB_SELDOM void huge_pages_forgo(struct chunk *chunk, uint64_t granules)
 {
-    uint64_t pages = 0;
-    neb_lock_take(&neb_locks[LOCK_CHUNK]);
-    for (uint64_t left = chunk->huge & granules; left != 0; left &= ~huge_page_around(bits_lowest(left)))
-        pages |= huge_page_around(bits_lowest(left));
-    chunk->huge &= ~pages;
-    neb_lock_give(&neb_locks[LOCK_CHUNK]);
-    for (; pages != 0; pages &= ~huge_page_around(bits_lowest(pages)))
-        neb_vm_advise_small(chunk->base + ((size_t)bits_lowest(pages) << GRANULE_SHIFT), HUGE_PAGE_BYTES);
+    for (uint64_t left = granules; left != 0; left &= ~huge_page_around(bits_lowest(left)))
+        huge_page_forgo(chunk, bits_lowest(left));
 }
 
 NEB_SELDOM void neb_granules_forgo_huge_pages(const void *base, unsigned count)
@@ -258,7 +268,7 @@ struct granules neb_granules_take(unsigned count, enum granule_use use)
         struct granules taken = take_locked(count, use);
         neb_lock_give(&neb_locks[LOCK_CHUNK]);
         if (taken.opens_huge)
-            neb_vm_advise_huge(granules_base(&taken) - (taken.first % HUGE_PAGE_GRANULES << GRANULE_SHIFT), HUGE_PAGE_BYTES);
+            neb_vm_advise_huge(huge_page_base(taken.chunk, taken.first), HUGE_PAGE_BYTES);
         if (taken.chunk != NULL) {
             for (unsigned i = 0; i < count; i++)
                 taken.chunk->head[taken.first + i] = (uint8_t)taken.first;
@@ -311,6 +321,7 @@ static NEB_SELDOM uint64_t purge_runs(struct chunk *chunk, uint64_t set)
             cleaned |= run;
         set &= ~run;
     }
+    huge_pages_forgo(chunk, cleaned);
     return cleaned;
 }
 
@@ -332,7 +343,6 @@ static NEB_SELDOM void chunk_remove(struct chunk *chunk)
         return;
     }
     uint64_t cleaned = purge_runs(chunk, ~chunk->guard); /* unmapping is refused: keep it */
-    huge_pages_forgo(chunk, cleaned);
     neb_lock_take(&neb_locks[LOCK_CHUNK]);
     counts.chunks++;
     counts.chunks_unmapped--;
@@ -352,7 +362,6 @@ static NEB_SELDOM size_t chunk_clean(struct chunk *chunk)
     chunk_set(chunk, chunk->free & ~set, chunk->clean);
     neb_lock_give(&neb_locks[LOCK_CHUNK]);
     uint64_t cleaned = purge_runs(chunk, set);
-    huge_pages_forgo(chunk, cleaned);
     neb_lock_take(&neb_locks[LOCK_CHUNK]);
     chunk_set(chunk, chunk->free | set, chunk->clean | cleaned);
     neb_lock_give(&neb_locks[LOCK_CHUNK]);

@@ -234,7 +234,7 @@ NEB_INLINE bool heap_is_in_emergency(void)
     return NEB_UNLIKELY(neb_tls.state == THREAD_IN_HANDLER) && neb_hold.locks != 0 && !neb_hold.all;
 }
 
-/* NULL for an id that was never given out. Any thread, no locks. */
+/* NULL for an id that was never given out, and for the shared heap's until a thread needs it. Any thread, no locks. */
 struct heap *neb_heap_by_id(uint32_t id);
 uint32_t neb_heap_id_bound(void); /* every id is below */
 bool neb_heap_others_exist(void); /* more than one heap is or was alive at the same time */
