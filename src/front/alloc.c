@@ -76,9 +76,10 @@ static void *large_alloc(size_t size, size_t alignment, bool *zeroed)
 
 static void *heap_alloc_once(size_t size, size_t alignment, bool *zeroed)
 {
-    unsigned class_index = alignment <= 16 ? (size <= SMALL_MAX ? size_class_of(size) : CLASS_COUNT)
+    size_t room = check_is_on() ? size : size_with_spare(size); /* checked ones have theirs */
+    unsigned class_index = alignment <= 16 ? (room <= SMALL_MAX ? size_class_of(room) : CLASS_COUNT)
                                            : size_class_aligned(size, alignment);
-    return class_index < CLASS_COUNT ? small_alloc(class_index) : large_alloc(size, alignment, zeroed);
+    return class_index < CLASS_COUNT ? small_alloc(class_index) : large_alloc(room, alignment, zeroed);
 }
 
 /* When the system has no more, what is kept for reuse may be what is missing. */
@@ -217,7 +218,7 @@ NEB_NOINLINE void *neb_malloc_medium(size_t size)
 {
     if (NEB_UNLIKELY(size > SMALL_MAX))
         return neb_malloc_slow(size);
-    void *block = source_pop(size_medium_offset(size));
+    void *block = source_pop(size_medium_offset(size_with_spare(size)));
     return NEB_LIKELY(block != NULL) ? block : neb_malloc_slow(size);
 }
 
@@ -238,7 +239,7 @@ static void *zero_alloc(size_t size)
     if (size <= CALLOC_FRESH_MIN || size > SMALL_MAX || POLICY_FREE_EXACT || check_is_on() || neb_tls.state > THREAD_ENDED)
         return NULL;
     int saved = errno;
-    unsigned class_index = size_class_of(size);
+    unsigned class_index = size_class_of(size_with_spare(size));
     struct heap *heap = neb_heap_enter_to_take();
     void *block = *heap->bin[class_index].top == NULL ? neb_pool_take_zero(heap, class_index) : NULL;
     if (POLICY_COUNT && block != NULL)

@@ -87,7 +87,7 @@ NEB_INLINE void neb_free(void *p)
     }
     void **top = heap_bin_at(heap, offset)->top;
     NEB_OPAQUE(offset);
-    if (NEB_UNLIKELY(top == heap_bin_at(heap, offset)->limit || *top == p)) {
+    if (NEB_UNLIKELY(top >= heap_bin_at(heap, offset)->limit || *top == p)) {
         neb_free_slow(p);
         return;
     }

@@ -129,7 +129,7 @@ static NEB_NOINLINE void free_rest(void *p)
 /* Most calls that are slow free another thread's block. */
 NEB_NOINLINE void neb_free_slow(void *p)
 {
-    if (POLICY_EVERY_CALL_SLOW || check_is_on() || !neb_pool_give_foreign(heap_current(), p))
+    if (POLICY_EVERY_CALL_SLOW || check_is_on() || !neb_pool_give_short(heap_current(), p))
         free_rest(p);
 }
 

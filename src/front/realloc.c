@@ -157,7 +157,7 @@ static NEB_NOINLINE void *realloc_slow(void *p, size_t size)
         return copy_to_new(p, old_size, size); /* the loader's blocks are left alone */
     if (!entry_is_pooled(entry) && size > SMALL_MAX) {
         int saved = errno;
-        void *resized = neb_large_resize(p, entry, size);
+        void *resized = neb_large_resize(p, entry, size_with_spare(size));
         errno = saved;
         if (resized != NULL)
             return resized;
@@ -172,7 +172,7 @@ static NEB_NOINLINE void *realloc_own(void *p, size_t size, size_t offset)
     const struct size_class *class = &neb_size_class[class_index];
     if (NEB_UNLIKELY(size == 0 || size > PTRDIFF_MAX || !slab_is_out(slab_of(p), class, p) || is_in_magazine(heap_current(), class_index, p)))
         return realloc_slow(p, size);
-    return realloc_by_copy(p, class->size, with_room(class->size, size));
+    return fits_in_place(class->size, size) ? p : realloc_by_copy(p, class->size, with_room(class->size, size));
 }
 
 /* Most blocks are in a slab of the caller's, and stay where they are. What is wrong with one is for the slow path to say. */
@@ -183,7 +183,9 @@ void *neb_realloc(void *p, size_t size)
     if (NEB_UNLIKELY(POLICY_EVERY_CALL_SLOW || offset > ENTRY_OFFSET_MASK || bin_newest(heap_bin_at(heap, offset)) == p))
         return realloc_slow(p, size);
     const struct size_class *class = &neb_size_class[size_class_of_offset(offset)];
-    if (NEB_UNLIKELY(size == 0 || !fits_in_place(class->size, size) || !slab_is_out(slab_of(p), class, p)))
+    const struct bin *bin = heap_bin_at(heap, offset);
+    bool is_full = bin->top >= bin->limit; /* or wary: it may know p */
+    if (NEB_UNLIKELY(size == 0 || !fits_in_place(class->size, size) || is_full || !slab_is_out(slab_of(p), class, p)))
         return realloc_own(p, size, offset);
     return p;
 }

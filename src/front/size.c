@@ -8,6 +8,7 @@
 #include "heap/emergency.h"
 #include "heap/fault.h"
 #include "heap/large.h"
+#include "heap/magazine.h"
 #include "heap/slab.h"
 
 /* From p to the end of its block; 0: p is not the beginning of a block. */
@@ -51,7 +52,7 @@ size_t neb_size_live(const void *p, uint32_t entry, const char *call)
 }
 
 /* The size of a block whose caller only asks, as many do before each free: the page map and the address must do, since
- * the slab's descriptor is a line that nothing else here would read. Of free blocks it knows the newest. */
+ * the slab's descriptor is a line that nothing else here would read. Of free blocks it knows the newest or, where the magazine is wary, all in it. */
 static size_t asked_size(const void *p, uint32_t entry, const char *call)
 {
     if (!entry_is_pooled(entry))
@@ -62,7 +63,7 @@ static size_t asked_size(const void *p, uint32_t entry, const char *call)
         return neb_size_live(p, entry, call);
     if (NEB_UNLIKELY(!size_class_is_begin(class, ptr_address(p) % GRANULE_BYTES)))
         neb_fault_invalid(call, p);
-    if (NEB_UNLIKELY(*heap_current()->bin[class_index].top == p))
+    if (NEB_UNLIKELY(neb_magazine_knows(heap_current(), class_index, p)))
         neb_fault_freed(call, p);
     return class->size;
 }

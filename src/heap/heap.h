@@ -2,7 +2,7 @@
  *
  *   bin[class]    what the fast paths read: 1.3 KB, most of it never touched
  *   bin:   top ---> newest entry of the magazine; below the oldest stands NULL
- *          limit -> its last slot
+ *          limit -> its last slot; its first while the magazine is wary (magazine.h)
  *   pool[class]   the cold half: magazine, slabs, counters
  *   outbox        blocks of other heaps' slabs, gathered into batches
  *   inbox         batches from other threads
@@ -52,6 +52,8 @@ struct pool {
     uint8_t burst;            /* frees of other heaps' blocks, up to BURST_FREES, since the magazine had fewer entries than at the one before */
     uint16_t burst_count;     /* those at the last one */
     uint8_t is_emptied;       /* by a sweep, and since then it got no magazine and no block back: there is nothing to look for */
+    uint8_t wary;             /* frees into a new magazine that are still to be looked at; until then its bin is closed (magazine.h) */
+    uint16_t wary_limit;      /* entries that may be used while it is closed */
     int32_t balance;          /* blocks that came by refills since the last turn from flushing to refilling, less those flushed */
     struct pool_counts counts;
 };

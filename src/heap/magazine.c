@@ -21,8 +21,10 @@ static size_t entries_max(unsigned class_index, unsigned order, size_t bytes_all
 bool neb_magazine_create(struct heap *heap, unsigned class_index)
 {
     struct pool *pool = &heap->pool[class_index];
-    bool hardened = neb_heap_is_hardened();
+    bool hardened = neb_heap_is_hardened(); /* then each free is looked at, always */
+    bool is_wary = !POLICY_EVERY_CALL_SLOW && !hardened && !size_class_is_big(&neb_size_class[class_index]);
     unsigned order = hardened ? HARDEN_ORDER_START : MAGAZINE_ORDER_START;
+    size_t entries = entries_max(class_index, order, hardened ? 2 * HARDEN_FRESH_BYTES : MAGAZINE_START_BYTES);
     void **magazine = neb_meta_array_take(order);
     if (magazine == NULL)
         return false;
@@ -31,9 +33,46 @@ bool neb_magazine_create(struct heap *heap, unsigned class_index)
     pool->order = (uint8_t)order;
     pool->streak = 0;
     pool->is_emptied = 0;
+    pool->wary = is_wary ? WARY_FREES : 0;
+    pool->wary_limit = (uint16_t)entries;
     heap->bin[class_index].top = magazine;
-    heap->bin[class_index].limit = magazine + entries_max(class_index, order, hardened ? 2 * HARDEN_FRESH_BYTES : MAGAZINE_START_BYTES);
+    heap->bin[class_index].limit = is_wary ? magazine : magazine + entries;
     return true;
+}
+
+bool neb_magazine_knows(const struct heap *heap, unsigned class_index, const void *p)
+{
+    const struct pool *pool = &heap->pool[class_index];
+    void *const *entry = heap->bin[class_index].top;
+    if (pool->wary == 0)
+        return *entry == p;
+    while (entry > pool->magazine && *entry != p)
+        entry--;
+    return entry > pool->magazine;
+}
+
+static void wary_push(struct bin *bin, void **magazine, void *p)
+{
+    void **top = ++bin->top, **place = top - magazine > WARY_DEPTH ? top - WARY_DEPTH : magazine + 1;
+    for (; top > place; top--) {
+        void *entry = top[-1];
+        NEB_OPAQUE(entry); /* else a call of memmove: see neb_pool_give_short */
+        *top = entry;
+    }
+    *top = p;
+}
+
+void neb_magazine_push(struct heap *heap, unsigned class_index, void *p)
+{
+    struct pool *pool = &heap->pool[class_index];
+    struct bin *bin = &heap->bin[class_index];
+    if (pool->wary == 0) {
+        *++bin->top = p;
+        return;
+    }
+    wary_push(bin, pool->magazine, p);
+    if (--pool->wary == 0)
+        bin->limit = pool->magazine + pool->wary_limit;
 }
 
 /* Up to a page the next order; beyond, at once what the magazine can ever need. Pages that it does not come to are not touched, while arrays
@@ -48,7 +87,7 @@ bool neb_magazine_grow(struct heap *heap, unsigned class_index)
 {
     struct pool *pool = &heap->pool[class_index];
     struct bin *bin = &heap->bin[class_index];
-    size_t count = (size_t)(bin->top - pool->magazine), limit = (size_t)(bin->limit - pool->magazine);
+    size_t count = (size_t)(bin->top - pool->magazine), limit = (size_t)(magazine_limit(heap, class_index) - pool->magazine);
     size_t largest = entries_max(class_index, MAGAZINE_ORDER_MAX, bytes_max(class_index));
     if (limit >= largest)
         return false;
@@ -64,6 +103,7 @@ bool neb_magazine_grow(struct heap *heap, unsigned class_index)
         pool->magazine = larger;
         pool->order = (uint8_t)order;
     }
+    pool->wary = 0;
     bin->top = pool->magazine + count;
     bin->limit = pool->magazine + goal;
     counter_add(&pool->counts.grown, 1);
@@ -75,5 +115,6 @@ void neb_magazine_destroy(struct heap *heap, unsigned class_index)
     struct pool *pool = &heap->pool[class_index];
     neb_meta_array_give(pool->magazine, pool->order);
     pool->magazine = NULL;
+    pool->wary = 0;
     heap->bin[class_index] = neb_heap_none.bin[class_index];
 }

@@ -58,7 +58,7 @@ static size_t slab_give(struct heap *heap, struct slab *slab, void *const *block
 static bool frees_only(const struct heap *heap, unsigned class_index)
 {
     const struct pool *pool = &heap->pool[class_index];
-    return pool->streak <= -CONSUMER_FLUSHES && pool->balance < -(heap->bin[class_index].limit - pool->magazine);
+    return pool->streak <= -CONSUMER_FLUSHES && pool->balance < -(magazine_limit(heap, class_index) - pool->magazine);
 }
 
 /* Others may need the slab more: a heap that does not allocate passes it on, a big block's at once, little ones' by the second, and one
@@ -231,16 +231,31 @@ static bool is_burst(struct pool *pool, const struct bin *bin)
     return pool->burst == BURST_FREES;
 }
 
+/* Own blocks come here while their magazine is wary. */
+static bool wary_give(struct heap *heap, size_t offset, void *p)
+{
+    unsigned class_index = size_class_of_offset(offset);
+    const struct size_class *class = size_class_at(offset);
+    if (heap->pool[class_index].wary == 0 || neb_inbox_has_batches(&heap->inbox) ||
+        !slab_is_out(&page_map_chunk(p)->slab[chunk_granule_of(p)], class, p) || neb_magazine_knows(heap, class_index, p) ||
+        heap->bin[class_index].top == magazine_limit(heap, class_index))
+        return false;
+    neb_magazine_push(heap, class_index, p);
+    return true;
+}
+
 /* The heap's own window will do: what it does not know is for neb_pool_give, which makes it anew. */
-bool neb_pool_give_foreign(struct heap *heap, void *p)
+bool neb_pool_give_short(struct heap *heap, void *p)
 {
     uint32_t entry = window_load(&heap->window, p);
+    if ((entry ^ heap->tag) <= ENTRY_OFFSET_MASK)
+        return wary_give(heap, entry ^ heap->tag, p);
     const struct size_class *class = foreign_class(heap, entry);
     if (NEB_UNLIKELY(class == NULL || !is_begin(class, p)))
         return false;
     struct pool *pool = &heap->pool[entry_class(entry)];
     struct bin *bin = heap_bin_at(heap, entry & ENTRY_OFFSET_MASK);
-    bool can_keep = pool->streak > 0 && class->size >= KEPT_MIN && bin->top != bin->limit;
+    bool can_keep = pool->streak > 0 && class->size >= KEPT_MIN && bin->top < bin->limit;
     if (!can_keep || !is_burst(pool, bin) || *bin->top == p)
         return outbox_add(heap, entry_owner(entry), p, class->size);
     *++bin->top = p;
@@ -324,8 +339,20 @@ static NEB_THREADED bool foreign_give(struct heap *heap, void *p, const char *ca
     return true;
 }
 
+/* What others freed of a class whose magazine is wary: p may be one of these blocks. */
+static void wary_apply(struct heap *heap, void *p, const char *call)
+{
+    uint32_t entry = page_map_load(p);
+    if (entry_owner(entry) != heap->id || heap->pool[entry_class(entry)].wary == 0 || !neb_inbox_has_batches(&heap->inbox))
+        return;
+    neb_heap_apply_inbox(heap);
+    if (NEB_UNLIKELY(!entry_is_pooled(page_map_load(p))))
+        neb_fault_double_free(call, p);
+}
+
 void neb_pool_give(struct heap *heap, void *p, const char *call)
 {
+    wary_apply(heap, p, call);
     if ((POLICY_FREE_EXACT && own_give(heap, &p, 1, false) == 1) || foreign_give(heap, p, call))
         return;
     struct slab *slab = slab_of(p);
@@ -347,14 +374,13 @@ void neb_pool_give(struct heap *heap, void *p, const char *call)
         return;
     }
     answer_check(neb_slab_look(slab, p), p, call);
-    struct bin *bin = &heap->bin[class_index];
-    if (NEB_UNLIKELY(*bin->top == p))
+    if (NEB_UNLIKELY(neb_magazine_knows(heap, class_index, p)))
         neb_fault_double_free(call, p);
-    if (bin->top == bin->limit && !pool_make_room(heap, class_index)) {
+    if (heap->bin[class_index].top == magazine_limit(heap, class_index) && !pool_make_room(heap, class_index)) {
         blocks_give_fully(heap, &p, 1, call);
         return;
     }
-    *++bin->top = p;
+    neb_magazine_push(heap, class_index, p);
 }
 
 /* ---- refill -------------------------------------------------------------------------------------------------------- */
@@ -371,13 +397,30 @@ static size_t fresh_count(unsigned class_index)
     return count == 0 ? 1 : count;
 }
 
+/* The first blocks of a little class do not lie side by side: a program that has few of a size does not hit another one when it writes a little
+ * beyond its end. Then what lies between them is taken, before the bump arenas give more. In programs of many threads each heap would
+ * touch more pages. */
+static bool is_to_lie_apart(const struct heap *heap, const struct slab *slab)
+{
+    uint64_t taken = atomic_load_explicit(&heap->pool[slab->class_index].counts.taken, memory_order_relaxed); /* written by this thread */
+    return NEB_UNLIKELY(taken < APART_BLOCKS) && !POLICY_EVERY_CALL_SLOW && neb_size_class[slab->class_index].size <= APART_MAX &&
+           slab->bump < slab->capacity && !neb_heap_is_hardened() && !neb_heap_others_exist();
+}
+
+static size_t take_apart(struct slab *slab, void **into, size_t want)
+{
+    size_t stride = neb_size_class[slab->class_index].size <= APART_LITTLE ? APART_LITTLE_STRIDE : APART_STRIDE;
+    return neb_slab_take_apart(slab, into, want < APART_TAKEN ? want : APART_TAKEN, stride);
+}
+
 /* What the slab has of up to want blocks; it leaves the heap when it has no more. */
 static size_t slab_take(struct heap *heap, struct slab *slab, void **into, size_t want)
 {
     struct pool *pool = &heap->pool[slab->class_index];
     size_t fresh = fresh_count(slab->class_index);
-    size_t count = slab->free_count != 0 ? neb_slab_take_bits(slab, into, want)
-                                         : neb_slab_take_fresh(slab, into, want < fresh ? want : fresh);
+    size_t count = is_to_lie_apart(heap, slab) ? take_apart(slab, into, want)
+                   : slab->free_count != 0     ? neb_slab_take_bits(slab, into, want)
+                                               : neb_slab_take_fresh(slab, into, want < fresh ? want : fresh);
     if (!slab_has_free(slab)) {
         neb_slab_detach(slab);
     } else if (slab->free_count == 0) {
@@ -439,11 +482,11 @@ static size_t take_blocks(struct heap *heap, unsigned class_index, void **into, 
     return slab == NULL ? 0 : slab_take(heap, slab, into, want);
 }
 
-/* Whether half of the magazine is less than a bump arena gives at a time. What would be gained beyond is lost in memory: blocks that
- * came back wait there, where no other class can have their slabs. */
-static bool is_below_fresh(const struct heap *heap, unsigned class_index)
+/* Whether half of a magazine of so many entries is less than a bump arena gives at a time. What would be gained beyond is lost in memory: blocks
+ * that came back wait there, where no other class can have their slabs. */
+static bool is_below_fresh(unsigned class_index, size_t entries)
 {
-    return (size_t)(heap->bin[class_index].limit - heap->pool[class_index].magazine) / 2 < fresh_count(class_index);
+    return entries / 2 < fresh_count(class_index);
 }
 
 bool neb_pool_refill(struct heap *heap, unsigned class_index)
@@ -451,15 +494,15 @@ bool neb_pool_refill(struct heap *heap, unsigned class_index)
     struct pool *pool = &heap->pool[class_index];
     if (pool->magazine == NULL && !neb_magazine_create(heap, class_index))
         return false;
-    if (pool->streak < 0 || (pool->streak >= PRODUCER_REFILLS && is_below_fresh(heap, class_index)))
-        (void)neb_magazine_grow(heap, class_index);
+    size_t entries = (size_t)(magazine_limit(heap, class_index) - pool->magazine);
+    if ((pool->streak < 0 || (pool->streak >= PRODUCER_REFILLS && is_below_fresh(class_index, entries))) && neb_magazine_grow(heap, class_index))
+        entries = (size_t)(heap->bin[class_index].limit - pool->magazine);
     if (pool->streak <= 0)
         pool->balance = 0;
     pool->streak = (int8_t)(pool->streak < 0 ? 1 : pool->streak < STREAK_MAX ? pool->streak + 1 : pool->streak);
     pool->is_active = 1;
     struct bin *bin = &heap->bin[class_index];
-    size_t want = POLICY_FREE_EXACT ? exact_count() : (size_t)(bin->limit - pool->magazine + 1) / 2;
-    size_t count = take_blocks(heap, class_index, pool->magazine + 1, want);
+    size_t count = take_blocks(heap, class_index, pool->magazine + 1, POLICY_FREE_EXACT ? exact_count() : (entries + 1) / 2);
     bin->top = pool->magazine + count;
     pool->balance += pool->balance < INT32_MAX / 2 ? (int32_t)count : 0;
     counter_add(&pool->counts.refills, 1);

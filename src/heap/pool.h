@@ -18,10 +18,11 @@ bool neb_pool_refill(struct heap *heap, unsigned class_index);
 void *neb_pool_take_zero(struct heap *heap, unsigned class_index);
 /* Takes back a block that begins at p; its granule's entry is pooled. call: for the message when it doesn't. */
 void neb_pool_give(struct heap *heap, void *p, const char *call);
-/* The short way of a block of another heap's slab: into the batch for that heap or, while the program frees in bursts, into the magazine.
+/* The short way of a block of another heap's slab: into the batch for that heap or, while the program frees in bursts, into the magazine; and of
+ * one of its own whose magazine is wary (magazine.h).
  * False: nothing was done, neb_pool_give has more to do. Calls nothing: a signal handler finds its thread in this library's code, which is
  * enough for it to leave the heap alone. The heap may be neb_heap_none. */
-bool neb_pool_give_foreign(struct heap *heap, void *p);
+bool neb_pool_give_short(struct heap *heap, void *p);
 /* Gives up the slabs without a free block: whoever frees one of theirs finds them. The magazine is empty. */
 void neb_pool_detach_full(struct pool *pool);
 /* Empties the magazine, which exists. */

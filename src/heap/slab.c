@@ -157,6 +157,33 @@ size_t neb_slab_take_fresh(struct slab *slab, void **into, size_t count)
     return count;
 }
 
+/* Sets the bits from first up to behind, but each one of a stride, which divides 64. */
+static void holes_free(struct slab *slab, size_t first, size_t behind, size_t stride)
+{
+    uint64_t taken = UINT64_MAX / ((UINT64_C(1) << stride) - 1) << first % stride;
+    for (size_t next; first < behind; first = next) {
+        next = (first | 63) + 1 < behind ? (first | 63) + 1 : behind;
+        slab->free_bits[first / 64] |= bits_range((unsigned)(first % 64), (unsigned)(next - first)) & ~taken;
+    }
+}
+
+size_t neb_slab_take_apart(struct slab *slab, void **into, size_t count, size_t stride)
+{
+    size_t size = neb_size_class[slab->class_index].size;
+    size_t first = slab->bump, left = slab->capacity - first, fits = (left + stride - 1) / stride;
+    if (count > fits)
+        count = fits;
+    size_t behind = count * stride < left ? first + count * stride : slab->capacity;
+    unsigned char *block = ptr_add(slab->base, first * size);
+    for (void **end = into + count; end > into; block += stride * size)
+        *--end = block;
+    holes_free(slab, first, behind, stride);
+    hint_lower(slab, first / 64);
+    slab->free_count = (uint16_t)(slab->free_count + behind - first - count);
+    slab->bump = (uint16_t)behind;
+    return count;
+}
+
 /* Whether every block that touches the bytes from begin up to end is free or was never handed out. */
 static bool range_is_free(const struct slab *slab, size_t begin, size_t end)
 {

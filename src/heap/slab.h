@@ -99,6 +99,8 @@ enum slab_answer neb_slab_look(const struct slab *slab, const void *p);
 size_t neb_slab_take_bits(struct slab *slab, void **into, size_t count);
 /* Takes up to count blocks from the bump arena, in the same order. Owner only. */
 size_t neb_slab_take_fresh(struct slab *slab, void **into, size_t count);
+/* The same with stride - 1 blocks between two that are taken, whose bits are set. */
+size_t neb_slab_take_apart(struct slab *slab, void **into, size_t count, size_t stride);
 /* Gives back the pages on which no block is in use; bytes given. Owner only. */
 size_t neb_slab_purge(struct slab *slab);
 

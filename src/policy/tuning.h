@@ -92,7 +92,17 @@ enum {
     CONSUMER_FLUSHES = 4,          /* flushes without a refill from which on a heap gives up its partial slabs */
     SURPLUS_SLABS = 16,             /* given to the others at a time, when one of them found none and made a new one */
     STREAK_MAX = 100,
-    FREED_LOOKS = 8 /* newest entries among which realloc looks for the block that it is to resize */
+    FREED_LOOKS = 8, /* newest entries among which realloc looks for the block that it is to resize */
+    /* What costs little where there is little traffic: so many first frees of a new magazine are looked at, and what they free waits behind so
+     * many entries; so many first blocks of a class of up to so many bytes have room for another between them, taken so many at a time. */
+    WARY_FREES = 32,
+    WARY_DEPTH = 8,
+    APART_BLOCKS = 32,
+    APART_MAX = 256,
+    APART_TAKEN = 16,
+    APART_STRIDE = 2,
+    APART_LITTLE = 128, /* bytes up to which there is room for three */
+    APART_LITTLE_STRIDE = 4
 };
 
 /* ---- hardening ------------------------------------------------------------------------------------------------ */

@@ -5,6 +5,8 @@
 
 int main(void)
 {
+    for (int i = 0; i < 100; i++) /* it is no longer a size of which few were freed */
+        release(alloc(100));
     char *p = alloc(100), *q = alloc(100);
     release(p);
     release(q);

@@ -45,6 +45,24 @@ START_TEST(every_small_size_wastes_at_most_an_eighth)
 }
 END_TEST
 
+/* What is checked ends at the byte that was asked for. */
+START_TEST(blocks_above_a_kibibyte_have_a_byte_to_spare)
+{
+    for (size_t size = 2 * FAST_MAX; size <= 4 * LARGE_MAX && !POLICY_ORIGIN; size *= 2) {
+        if (size == SMALL_MAX) /* it would take another granule */
+            continue;
+        void *p = neb_malloc(size), *q = neb_calloc(size / 8, 8), *r = neb_realloc(neb_malloc(size / 4), size);
+        ck_assert_uint_gt(neb_usable_size(p), size);
+        ck_assert_uint_gt(neb_usable_size(q), size);
+        ck_assert_uint_gt(neb_usable_size(r), size);
+        neb_free(p);
+        neb_free(q);
+        neb_free(r);
+    }
+    ck_assert_uint_eq(ptr_address(neb_memalign(FAST_MAX * 4, FAST_MAX * 4)) % (FAST_MAX * 4), 0);
+}
+END_TEST
+
 START_TEST(calloc_is_zero_after_its_memory_was_dirty)
 {
     enum { EACH = 40 };
@@ -236,7 +254,8 @@ START_TEST(sized_frees_free)
 END_TEST
 
 UNIT_MAIN("alloc", HOLDS(blocks_are_distinct_aligned_and_large_enough),
-          HOLDS(every_small_size_wastes_at_most_an_eighth), HOLDS(calloc_is_zero_after_its_memory_was_dirty),
+          HOLDS(every_small_size_wastes_at_most_an_eighth), HOLDS(blocks_above_a_kibibyte_have_a_byte_to_spare),
+          HOLDS(calloc_is_zero_after_its_memory_was_dirty),
           HOLDS(calloc_multiplies_and_refuses_an_overflow), HOLDS(what_cannot_be_had_is_null_and_enomem),
           HOLDS(success_leaves_errno_alone), HOLDS(free_of_null_does_nothing_and_null_has_no_size),
           HOLDS(what_is_freed_serves_again), HOLDS(any_thread_may_free),

@@ -66,7 +66,7 @@ static inline void heap_free(struct heap *heap, void *p)
 {
     heap_use(heap);
     heap->window = window_copy();
-    if (POLICY_EVERY_CALL_SLOW || !neb_pool_give_foreign(heap, p))
+    if (POLICY_EVERY_CALL_SLOW || !neb_pool_give_short(heap, p))
         neb_pool_give(heap, p, "free");
 }
 

@@ -5,14 +5,14 @@
 
 static size_t limit_of(const struct heap *heap, unsigned class_index)
 {
-    return (size_t)(heap->bin[class_index].limit - heap->pool[class_index].magazine);
+    return (size_t)(magazine_limit(heap, class_index) - heap->pool[class_index].magazine);
 }
 
 /* Any pointers will do: a magazine never looks at what they point at. */
 static void fill(struct heap *heap, unsigned class_index, char *base)
 {
     struct bin *bin = &heap->bin[class_index];
-    for (size_t i = bin_count(heap, class_index); bin->top < bin->limit; i++)
+    for (size_t i = bin_count(heap, class_index); bin->top < magazine_limit(heap, class_index); i++)
         *++bin->top = base + i;
 }
 
@@ -115,7 +115,99 @@ START_TEST(an_idle_magazine_gives_its_array_back)
 }
 END_TEST
 
-UNIT_MAIN("magazine", HOLDS(a_new_magazine_is_empty_and_has_room),
+static bool is_ever_wary(unsigned class_index)
+{
+    return !POLICY_EVERY_CALL_SLOW && !size_class_is_big(&neb_size_class[class_index]);
+}
+
+START_TEST(a_new_magazine_is_closed_to_the_fast_path_until_it_has_looked_at_its_first_frees)
+{
+    struct heap *heap = heap_make();
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
+        const struct bin *bin = &heap->bin[class_index];
+        void *p = heap_take(heap, class_index);
+        bool closed = bin->top >= bin->limit;
+        ck_assert(closed == is_ever_wary(class_index) || POLICY_FREE_EXACT);
+        for (unsigned i = 0; i < WARY_FREES; i++) {
+            ck_assert(heap->pool[class_index].wary == (is_ever_wary(class_index) ? WARY_FREES - i : 0));
+            heap_free(heap, p);
+            p = heap_take(heap, class_index);
+        }
+        ck_assert_uint_eq(heap->pool[class_index].wary, 0);
+        ck_assert(bin->top < bin->limit || POLICY_FREE_EXACT);
+        ck_assert_ptr_eq(bin->limit, magazine_limit(heap, class_index));
+    }
+}
+END_TEST
+
+START_TEST(what_is_freed_into_a_wary_magazine_waits_below_the_newest_entries)
+{
+    struct heap *heap = heap_make();
+    if (!is_ever_wary(CLASS_96))
+        return;
+    void *p = heap_take(heap, CLASS_96);
+    ck_assert_uint_gt(bin_count(heap, CLASS_96), WARY_DEPTH);
+    heap_free(heap, p);
+    for (unsigned i = 0; i < WARY_DEPTH; i++)
+        ck_assert_ptr_ne(heap_take(heap, CLASS_96), p);
+    ck_assert_ptr_eq(heap_take(heap, CLASS_96), p);
+    while (bin_count(heap, CLASS_96) > 0) /* and where there are fewer, below them all */
+        (void)heap_take(heap, CLASS_96);
+    void *q = ptr_add(p, 0);
+    heap_free(heap, q);
+    ck_assert_ptr_eq(heap_take(heap, CLASS_96), q);
+}
+END_TEST
+
+START_TEST(a_wary_magazine_knows_all_its_entries_and_later_the_newest)
+{
+    struct heap *heap = heap_make();
+    if (!is_ever_wary(CLASS_96))
+        return;
+    void *p[4];
+    for (unsigned i = 0; i < 4; i++)
+        p[i] = heap_take(heap, CLASS_96);
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert(!neb_magazine_knows(heap, CLASS_96, p[i]));
+        heap_free(heap, p[i]);
+        for (unsigned j = 0; j <= i; j++)
+            ck_assert(neb_magazine_knows(heap, CLASS_96, p[j]));
+    }
+    ck_assert(!neb_pool_give_short(heap, p[0])); /* to be reported by the long way */
+    ck_assert(neb_magazine_grow(heap, CLASS_96));
+    ck_assert_uint_eq(heap->pool[CLASS_96].wary, 0);
+    void *newest = *heap->bin[CLASS_96].top;
+    ck_assert(neb_magazine_knows(heap, CLASS_96, newest));
+    ck_assert(!neb_magazine_knows(heap, CLASS_96, heap->bin[CLASS_96].top[-1]));
+}
+END_TEST
+
+START_TEST(the_short_way_into_a_wary_magazine_leaves_all_that_is_not_simple_to_the_long_one)
+{
+    struct heap *heap = heap_make(), *other = heap_make();
+    if (!is_ever_wary(CLASS_96))
+        return;
+    unsigned char *p = heap_take(heap, CLASS_96), *sent = heap_take(heap, CLASS_96), *q = heap_take(heap, CLASS_96);
+    heap_use(heap);
+    heap->window = window_copy();
+    ck_assert(!neb_pool_give_short(heap, p + 16));
+    heap_give(other, sent);
+    heap_flush(other);
+    heap_use(heap);
+    ck_assert(!neb_pool_give_short(heap, p)); /* the inbox comes first: p may be in it */
+    neb_pool_give(heap, p, "free");
+    ck_assert(!neb_inbox_has_batches(&heap->inbox));
+    ck_assert(neb_pool_give_short(heap, q));
+    while (bin_count(heap, CLASS_96) < (size_t)(magazine_limit(heap, CLASS_96) - heap->pool[CLASS_96].magazine))
+        *++heap->bin[CLASS_96].top = NULL; /* full */
+    ck_assert(!neb_pool_give_short(heap, p + 96));
+}
+END_TEST
+
+UNIT_MAIN("magazine", HOLDS(a_new_magazine_is_closed_to_the_fast_path_until_it_has_looked_at_its_first_frees),
+          HOLDS(what_is_freed_into_a_wary_magazine_waits_below_the_newest_entries),
+          HOLDS(a_wary_magazine_knows_all_its_entries_and_later_the_newest),
+          HOLDS(the_short_way_into_a_wary_magazine_leaves_all_that_is_not_simple_to_the_long_one), HOLDS(a_new_magazine_is_empty_and_has_room),
           HOLDS(growing_keeps_the_entries_and_ends_at_the_largest),
           HOLDS(a_destroyed_magazine_is_empty_and_full_at_once),
           HOLDS(a_magazine_that_swings_grows_until_it_holds_the_swing),

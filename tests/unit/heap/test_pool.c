@@ -22,6 +22,47 @@ START_TEST(blocks_are_aligned_distinct_and_inside_slabs_of_their_class)
 }
 END_TEST
 
+static size_t distance(const void *a, const void *b)
+{
+    return ptr_address(a) > ptr_address(b) ? ptr_address(a) - ptr_address(b) : ptr_address(b) - ptr_address(a);
+}
+
+/* From a new pool so many blocks; the least distance of two of them, in blocks. */
+static size_t least_distance(struct heap *heap, unsigned class_index, unsigned count)
+{
+    size_t least = SIZE_MAX;
+    for (unsigned i = 0; i < count; i++) {
+        blocks[i] = heap_take(heap, class_index);
+        for (unsigned j = 0; j < i; j++)
+            least = distance(blocks[i], blocks[j]) < least ? distance(blocks[i], blocks[j]) : least;
+    }
+    return least / neb_size_class[class_index].size;
+}
+
+START_TEST(the_first_blocks_of_a_little_class_lie_apart_and_then_those_between_come)
+{
+    struct heap *heap = heap_make();
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
+        const struct size_class *class = &neb_size_class[class_index];
+        bool apart = class->size <= APART_MAX && !POLICY_EVERY_CALL_SLOW;
+        size_t stride = !apart ? 1 : class->size <= APART_LITTLE ? APART_LITTLE_STRIDE : APART_STRIDE;
+        ck_assert_uint_eq(least_distance(heap, class_index, APART_BLOCKS), stride);
+        for (unsigned i = APART_BLOCKS; i < 2 * stride * APART_BLOCKS; i++) /* a refill may take some more of them than it must */
+            ck_assert_ptr_nonnull(heap_take(heap, class_index));
+        ck_assert_uint_eq(least_distance(heap, class_index, APART_BLOCKS), 1);
+        ck_assert(!apart || distance(blocks[0], slab_of(blocks[0])->base) < 3 * stride * APART_BLOCKS * class->size);
+    }
+}
+END_TEST
+
+START_TEST(where_there_are_several_heaps_blocks_do_not_lie_apart)
+{
+    struct heap *heap = heap_make();
+    (void)heap_make();
+    ck_assert_uint_eq(least_distance(heap, CLASS_96, APART_BLOCKS), 1);
+}
+END_TEST
+
 START_TEST(a_refill_takes_own_free_bits_before_the_bump_arena)
 {
     struct heap *heap = heap_make();
@@ -267,7 +308,9 @@ START_TEST(a_block_that_was_never_handed_out_aborts_at_once)
 }
 END_TEST
 
-UNIT_MAIN("pool", HOLDS(blocks_are_aligned_distinct_and_inside_slabs_of_their_class),
+UNIT_MAIN("pool", HOLDS(the_first_blocks_of_a_little_class_lie_apart_and_then_those_between_come),
+          HOLDS(where_there_are_several_heaps_blocks_do_not_lie_apart),
+          HOLDS(blocks_are_aligned_distinct_and_inside_slabs_of_their_class),
           HOLDS(a_refill_takes_own_free_bits_before_the_bump_arena),
           HOLDS(a_refill_applies_the_inbox_before_it_takes_fresh_memory),
           HOLDS(a_refill_adopts_an_ownerless_slab_before_it_makes_one),

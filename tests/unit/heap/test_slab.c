@@ -56,6 +56,34 @@ START_TEST(fresh_blocks_come_in_ascending_order_and_end_at_the_capacity)
 }
 END_TEST
 
+START_TEST(blocks_taken_apart_leave_the_others_free)
+{
+    static const size_t strides[] = {2, 4};
+    for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++)
+        for (unsigned i = 0; i < 2; i++) {
+            size_t stride = strides[i], taken = 0, expected = 0;
+            slab_begin(class_index);
+            neb_slab_init(&slab, memory, class_index, true);
+            for (size_t count; (count = neb_slab_take_apart(&slab, blocks + taken, 7, stride)) > 0; taken += count)
+                for (size_t at = count; at-- > 0; expected += stride)
+                    ck_assert_ptr_eq(blocks[taken + at], memory + expected * block_size());
+            ck_assert_uint_eq(taken, (slab.capacity + stride - 1) / stride);
+            ck_assert_uint_eq(slab.bump, slab.capacity);
+            ck_assert_uint_eq(slab.free_count, slab.capacity - taken);
+            for (size_t index = 0; index < slab.capacity; index++)
+                ck_assert_int_eq(neb_slab_look(&slab, slab_block(&slab, index)), index % stride == 0 ? SLAB_OK : SLAB_ALREADY_FREE);
+            for (size_t index = 0; index < slab.capacity; index++) {
+                void *p = NULL;
+                if (index % stride == 0)
+                    continue;
+                ck_assert_uint_eq(neb_slab_take_bits(&slab, &p, 1), 1);
+                ck_assert_ptr_eq(p, memory + index * block_size());
+            }
+            ck_assert(!slab_has_free(&slab));
+        }
+}
+END_TEST
+
 START_TEST(given_blocks_come_back_each_once_in_ascending_order)
 {
     for (unsigned class_index = 0; class_index < CLASS_COUNT; class_index++) {
@@ -382,6 +410,7 @@ START_TEST(what_was_never_handed_out_is_not_purged_and_stays_zero)
 END_TEST
 
 UNIT_MAIN("slab", HOLDS(fresh_blocks_come_in_ascending_order_and_end_at_the_capacity),
+          HOLDS(blocks_taken_apart_leave_the_others_free),
           HOLDS(given_blocks_come_back_each_once_in_ascending_order),
           HOLDS(a_slab_knows_when_all_its_blocks_are_free), HOLDS(only_the_beginning_of_a_block_is_one),
           HOLDS(what_is_wrong_with_a_pointer_is_told), HOLDS(a_run_ends_at_the_first_block_elsewhere_or_wrong),
