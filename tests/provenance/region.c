@@ -63,6 +63,8 @@ static void slabs_of_few(void)
             slab_make(bump, bits);
             blocks_write(neb_slab_take_fresh(&slab, blocks, FEW), BIG_MIN);
             slab_make(bump, bits);
+            blocks_write(neb_slab_take_apart(&slab, blocks, FEW, APART_STRIDE), BIG_MIN);
+            slab_make(bump, bits);
             size_t count = neb_slab_take_bits(&slab, blocks, FEW);
             blocks_write(count, BIG_MIN);
             (void)neb_slab_give(&slab, blocks, count, &answer);
