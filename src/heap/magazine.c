@@ -51,15 +51,21 @@ bool neb_magazine_knows(const struct heap *heap, unsigned class_index, const voi
     return entry > pool->magazine;
 }
 
+/* A handler may interrupt this in the short way of free, where the heap counts as whole, and leave it by a jump: then the entries above the
+ * place are lost, but none is there twice. */
 static void wary_push(struct bin *bin, void **magazine, void *p)
 {
-    void **top = ++bin->top, **place = top - magazine > WARY_DEPTH ? top - WARY_DEPTH : magazine + 1;
-    for (; top > place; top--) {
-        void *entry = top[-1];
-        NEB_OPAQUE(entry); /* else a call of memmove: see neb_pool_give_short */
-        *top = entry;
+    void **top = bin->top + 1, **place = top - magazine > WARY_DEPTH ? top - WARY_DEPTH : magazine + 1;
+    bin->top = place - 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    for (void **slot = top; slot > place; slot--) {
+        void *entry = slot[-1];
+        NEB_OPAQUE(entry); /* else a call of memmove, in which a handler would not find the thread to be in the library */
+        *slot = entry;
     }
-    *top = p;
+    *place = p;
+    atomic_signal_fence(memory_order_seq_cst);
+    bin->top = top;
 }
 
 void neb_magazine_push(struct heap *heap, unsigned class_index, void *p)
@@ -71,8 +77,11 @@ void neb_magazine_push(struct heap *heap, unsigned class_index, void *p)
         return;
     }
     wary_push(bin, pool->magazine, p);
-    if (--pool->wary == 0)
+    if (pool->wary == 1) { /* first open, then no longer wary: the limit is known at each moment */
         bin->limit = pool->magazine + pool->wary_limit;
+        atomic_signal_fence(memory_order_seq_cst);
+    }
+    pool->wary--;
 }
 
 /* Up to a page the next order; beyond, at once what the magazine can ever need. Pages that it does not come to are not touched, while arrays

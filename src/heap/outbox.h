@@ -18,7 +18,9 @@ NEB_INLINE bool outbox_add(struct heap *heap, uint32_t owner, void *block, uint3
     uint32_t bytes = slot->bytes + size;
     if (batch == NULL || slot->owner != owner || batch->count + 1 >= BATCH_BLOCKS || bytes >= BATCH_BYTES_MAX)
         return false;
-    batch->block[batch->count++] = block;
+    batch->block[batch->count] = block;
+    atomic_signal_fence(memory_order_seq_cst); /* a handler may leave by a jump from here: what is counted is there */
+    batch->count++;
     slot->bytes = bytes;
     return true;
 }

@@ -231,8 +231,8 @@ static bool is_burst(struct pool *pool, const struct bin *bin)
     return pool->burst == BURST_FREES;
 }
 
-/* Own blocks come here while their magazine is wary. */
-static bool wary_give(struct heap *heap, size_t offset, void *p)
+/* Own blocks come here while their magazine is wary. Out of line, so that the way of the others has no frame. */
+static NEB_NOINLINE bool wary_give(struct heap *heap, void *p, size_t offset)
 {
     unsigned class_index = size_class_of_offset(offset);
     const struct size_class *class = size_class_at(offset);
@@ -249,7 +249,7 @@ bool neb_pool_give_short(struct heap *heap, void *p)
 {
     uint32_t entry = window_load(&heap->window, p);
     if ((entry ^ heap->tag) <= ENTRY_OFFSET_MASK)
-        return wary_give(heap, entry ^ heap->tag, p);
+        return wary_give(heap, p, entry ^ heap->tag);
     const struct size_class *class = foreign_class(heap, entry);
     if (NEB_UNLIKELY(class == NULL || !is_begin(class, p)))
         return false;
@@ -258,7 +258,9 @@ bool neb_pool_give_short(struct heap *heap, void *p)
     bool can_keep = pool->streak > 0 && class->size >= KEPT_MIN && bin->top < bin->limit;
     if (!can_keep || !is_burst(pool, bin) || *bin->top == p)
         return outbox_add(heap, entry_owner(entry), p, class->size);
-    *++bin->top = p;
+    bin->top[1] = p;
+    atomic_signal_fence(memory_order_seq_cst); /* as in outbox_add */
+    bin->top++;
     return true;
 }
 

@@ -1,7 +1,9 @@
-/* heap/magazine.h: how many entries, and that growing keeps them. */
+/* heap/magazine.h: how many entries, that growing keeps them, and what a wary one looks at. */
+#define _GNU_SOURCE
 #include "heap/magazine.h"
 #include "heap/meta.h"
 #include "unit/heap/heaps.h"
+#include "unit/stepped.h"
 
 static size_t limit_of(const struct heap *heap, unsigned class_index)
 {
@@ -204,7 +206,49 @@ START_TEST(the_short_way_into_a_wary_magazine_leaves_all_that_is_not_simple_to_t
 }
 END_TEST
 
-UNIT_MAIN("magazine", HOLDS(a_new_magazine_is_closed_to_the_fast_path_until_it_has_looked_at_its_first_frees),
+struct frees {
+    struct heap *heap;
+    void *blocks[WARY_FREES];
+};
+
+static void free_all(void *argument)
+{
+    const struct frees *frees = argument;
+    for (unsigned i = 0; i < WARY_FREES; i++)
+        heap_free(frees->heap, frees->blocks[i]);
+    ck_assert_uint_eq(frees->heap->pool[CLASS_96].wary, 0);
+}
+
+static void look_for_twins(pid_t child, void *argument)
+{
+    static struct heap seen;
+    static void *array[(1u << MAGAZINE_ORDER_START) / sizeof(void *)];
+    const struct frees *frees = argument;
+    child_copy(child, &seen, frees->heap, sizeof seen);
+    child_copy(child, array, seen.pool[CLASS_96].magazine, sizeof array);
+    ck_assert(seen.bin[CLASS_96].top <= magazine_limit(&seen, CLASS_96));
+    size_t count = bin_count(&seen, CLASS_96);
+    ck_assert_ptr_null(array[0]);
+    for (size_t i = 1; i <= count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (array[i] == array[j])
+                ck_abort_msg("entries %zu and %zu of %zu are the same", j, i, count);
+}
+
+/* A handler may come at any instruction of the short way, and leave by a jump: then the heap is used as it is at that moment. */
+START_TEST(at_no_instruction_of_a_free_into_a_wary_magazine_is_an_entry_there_twice)
+{
+    struct frees frees = {.heap = heap_make()};
+    if (!is_ever_wary(CLASS_96))
+        return;
+    for (unsigned i = 0; i < WARY_FREES; i++)
+        frees.blocks[i] = heap_take(frees.heap, CLASS_96);
+    (void)child_is_stepped(free_all, look_for_twins, &frees);
+}
+END_TEST
+
+UNIT_MAIN("magazine", HOLDS(at_no_instruction_of_a_free_into_a_wary_magazine_is_an_entry_there_twice),
+          HOLDS(a_new_magazine_is_closed_to_the_fast_path_until_it_has_looked_at_its_first_frees),
           HOLDS(what_is_freed_into_a_wary_magazine_waits_below_the_newest_entries),
           HOLDS(a_wary_magazine_knows_all_its_entries_and_later_the_newest),
           HOLDS(the_short_way_into_a_wary_magazine_leaves_all_that_is_not_simple_to_the_long_one), HOLDS(a_new_magazine_is_empty_and_has_room),

@@ -2,9 +2,11 @@
  * has the rules.
  *
  * One thread drives several heaps, so that each hazard is a sequence that always happens. */
+#define _GNU_SOURCE
 #include "heap/owner.h"
 #include "os/vm.h"
 #include "unit/heap/heaps.h"
+#include "unit/stepped.h"
 #include <pthread.h>
 #include <sched.h>
 
@@ -371,6 +373,38 @@ START_TEST(the_short_way_joins_a_batch_but_neither_begins_nor_fills_one)
 }
 END_TEST
 
+/* Blocks that all lie in one slab, which is another heap's. */
+static void free_to_the_other(void *argument)
+{
+    struct heap *heap = argument;
+    for (unsigned i = 0; i < BATCH_BLOCKS - 1; i++)
+        heap_free(heap, blocks[i]);
+}
+
+static void look_at_batch(pid_t child, void *argument)
+{
+    static struct heap seen;
+    struct batch batch;
+    child_copy(child, &seen, argument, sizeof seen);
+    for (unsigned slot = 0; slot < OUTBOX_SLOTS; slot++)
+        if (seen.outbox[slot].batch != NULL) {
+            child_copy(child, &batch, seen.outbox[slot].batch, sizeof batch);
+            for (unsigned i = 1; i < batch.count; i++) /* the first one came by the long way */
+                ck_assert_ptr_eq(batch.block[i], blocks[i]);
+        }
+}
+
+/* As in test_magazine.c: a handler that leaves by a jump leaves a batch of blocks that were freed. */
+START_TEST(at_no_instruction_of_the_short_way_is_something_else_in_a_batch)
+{
+    struct heap *owner = heap_make(), *other = heap_make();
+    for (unsigned i = 0; i < BATCH_BLOCKS; i++)
+        blocks[i] = heap_take(owner, CLASS_96);
+    if (!POLICY_EVERY_CALL_SLOW)
+        (void)child_is_stepped(free_to_the_other, look_at_batch, other);
+}
+END_TEST
+
 START_TEST(a_heap_keeps_blocks_of_another_only_while_it_frees_in_bursts)
 {
     enum { MANY = 100 };
@@ -495,7 +529,8 @@ UNIT_MAIN(
     HOLDS(a_heap_that_only_frees_gives_its_partial_slabs_to_those_that_allocate),
     HOLDS(a_heap_that_frees_whole_slabs_leaves_none_behind),
     HOLDS(the_short_way_joins_a_batch_but_neither_begins_nor_fills_one),
-    HOLDS(a_heap_keeps_blocks_of_another_only_while_it_frees_in_bursts),
+    HOLDS(at_no_instruction_of_the_short_way_is_something_else_in_a_batch),
+          HOLDS(a_heap_keeps_blocks_of_another_only_while_it_frees_in_bursts),
     HOLDS(a_trim_purges_ownerless_slabs_too_and_leaves_them_on_the_list),
     HOLDS(a_tick_sends_what_waits_and_applies_what_came),
     HOLDS(blocks_passed_between_threads_are_never_handed_out_twice_and_none_is_lost))
