@@ -51,15 +51,4 @@ NEB_INLINE bool is_mine(const struct heap *heap, uint32_t entry)
     return (entry ^ heap->tag) <= ENTRY_OFFSET_MASK;
 }
 
-/* Whether it is one of the newest entries; of a wary magazine, of all. */
-NEB_INLINE bool is_in_magazine(const struct heap *heap, unsigned class_index, const void *p)
-{
-    const struct pool *pool = &heap->pool[class_index];
-    void *const *top = heap->bin[class_index].top;
-    for (int looks = 0; pool->magazine != NULL && top > pool->magazine && (looks < FREED_LOOKS || pool->wary != 0); looks++, top--)
-        if (*top == p)
-            return true;
-    return false;
-}
-
 #endif

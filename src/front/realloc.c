@@ -10,6 +10,7 @@
 #include "front/hardened.h"
 #include "front/region.h"
 #include "heap/large.h"
+#include "heap/magazine.h"
 #include "heap/slab.h"
 #include <errno.h>
 #include <string.h>
@@ -170,7 +171,7 @@ static NEB_NOINLINE void *realloc_own(void *p, size_t size, size_t offset)
 {
     unsigned class_index = size_class_of_offset(offset);
     const struct size_class *class = &neb_size_class[class_index];
-    if (NEB_UNLIKELY(size == 0 || size > PTRDIFF_MAX || !slab_is_out(slab_of(p), class, p) || is_in_magazine(heap_current(), class_index, p)))
+    if (NEB_UNLIKELY(size == 0 || size > PTRDIFF_MAX || !slab_is_out(slab_of(p), class, p) || neb_magazine_knows(heap_current(), class_index, p, FREED_LOOKS)))
         return realloc_slow(p, size);
     return fits_in_place(class->size, size) ? p : realloc_by_copy(p, class->size, with_room(class->size, size));
 }

@@ -44,7 +44,7 @@ size_t neb_size_live(const void *p, uint32_t entry, const char *call)
     enum slab_answer answer = is_mine(heap, entry)                     ? neb_slab_look(slab, p)
                               : slab_block_index(slab, p) == SIZE_MAX ? SLAB_NOT_A_BLOCK
                                                                       : SLAB_OK;
-    if (answer == SLAB_ALREADY_FREE || (answer == SLAB_OK && is_mine(heap, entry) && is_in_magazine(heap, slab->class_index, p)))
+    if (answer == SLAB_ALREADY_FREE || (answer == SLAB_OK && is_mine(heap, entry) && neb_magazine_knows(heap, slab->class_index, p, FREED_LOOKS)))
         neb_fault_freed(call, p);
     if (answer != SLAB_OK)
         neb_fault_invalid(call, p);
@@ -63,7 +63,7 @@ static size_t asked_size(const void *p, uint32_t entry, const char *call)
         return neb_size_live(p, entry, call);
     if (NEB_UNLIKELY(!size_class_is_begin(class, ptr_address(p) % GRANULE_BYTES)))
         neb_fault_invalid(call, p);
-    if (NEB_UNLIKELY(neb_magazine_knows(heap_current(), class_index, p)))
+    if (NEB_UNLIKELY(neb_magazine_knows(heap_current(), class_index, p, 1)))
         neb_fault_freed(call, p);
     return class->size;
 }

@@ -40,15 +40,14 @@ bool neb_magazine_create(struct heap *heap, unsigned class_index)
     return true;
 }
 
-bool neb_magazine_knows(const struct heap *heap, unsigned class_index, const void *p)
+bool neb_magazine_knows(const struct heap *heap, unsigned class_index, const void *p, size_t looks)
 {
     const struct pool *pool = &heap->pool[class_index];
-    void *const *entry = heap->bin[class_index].top;
-    if (pool->wary == 0)
-        return *entry == p;
-    while (entry > pool->magazine && *entry != p)
+    size_t count = bin_count(heap, class_index);
+    void *const *entry = heap->bin[class_index].top, *const *end = entry - (pool->wary != 0 || looks > count ? count : looks);
+    while (entry > end && *entry != p)
         entry--;
-    return entry > pool->magazine;
+    return entry > end;
 }
 
 /* A handler may interrupt this in the short way of free, where the heap counts as whole, and leave it by a jump: then the entries above the

@@ -26,8 +26,8 @@ NEB_INLINE void **magazine_limit(const struct heap *heap, unsigned class_index)
 }
 
 bool neb_magazine_create(struct heap *heap, unsigned class_index);
-/* Whether p is the newest entry or, of a wary magazine, any. */
-bool neb_magazine_knows(const struct heap *heap, unsigned class_index, const void *p);
+/* Whether p is one of so many newest entries or, of a wary magazine, any. There need not be a magazine. */
+bool neb_magazine_knows(const struct heap *heap, unsigned class_index, const void *p, size_t looks);
 /* p is no entry, and there is room. */
 void neb_magazine_push(struct heap *heap, unsigned class_index, void *p);
 /* Keeps the entries. */

@@ -237,7 +237,7 @@ static NEB_NOINLINE bool wary_give(struct heap *heap, void *p, size_t offset)
     unsigned class_index = size_class_of_offset(offset);
     const struct size_class *class = size_class_at(offset);
     if (heap->pool[class_index].wary == 0 || neb_inbox_has_batches(&heap->inbox) ||
-        !slab_is_out(&page_map_chunk(p)->slab[chunk_granule_of(p)], class, p) || neb_magazine_knows(heap, class_index, p) ||
+        !slab_is_out(slab_of(p), class, p) || neb_magazine_knows(heap, class_index, p, 1) ||
         heap->bin[class_index].top == magazine_limit(heap, class_index))
         return false;
     neb_magazine_push(heap, class_index, p);
@@ -376,7 +376,7 @@ void neb_pool_give(struct heap *heap, void *p, const char *call)
         return;
     }
     answer_check(neb_slab_look(slab, p), p, call);
-    if (NEB_UNLIKELY(neb_magazine_knows(heap, class_index, p)))
+    if (NEB_UNLIKELY(neb_magazine_knows(heap, class_index, p, 1)))
         neb_fault_double_free(call, p);
     if (heap->bin[class_index].top == magazine_limit(heap, class_index) && !pool_make_room(heap, class_index)) {
         blocks_give_fully(heap, &p, 1, call);

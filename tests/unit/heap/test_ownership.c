@@ -530,7 +530,7 @@ UNIT_MAIN(
     HOLDS(a_heap_that_frees_whole_slabs_leaves_none_behind),
     HOLDS(the_short_way_joins_a_batch_but_neither_begins_nor_fills_one),
     HOLDS(at_no_instruction_of_the_short_way_is_something_else_in_a_batch),
-          HOLDS(a_heap_keeps_blocks_of_another_only_while_it_frees_in_bursts),
+    HOLDS(a_heap_keeps_blocks_of_another_only_while_it_frees_in_bursts),
     HOLDS(a_trim_purges_ownerless_slabs_too_and_leaves_them_on_the_list),
     HOLDS(a_tick_sends_what_waits_and_applies_what_came),
     HOLDS(blocks_passed_between_threads_are_never_handed_out_twice_and_none_is_lost))
