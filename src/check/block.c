@@ -362,19 +362,34 @@ static size_t quarantine_weight(const struct cell *cell)
 
 /* The pages of a hidden block go back, but where only a few large ones wait, and nothing can touch it while it waits. Its place comes
  * before that: it could not be given to the heap if the system refused to show it again. */
-static bool quarantine_prepare(const struct cell *cell, bool hides)
+static enum quarantine_answer hidden_put(const struct cell *cell, void *p)
 {
-    if (!is_to_wait(cell))
-        return false;
-    if (hides && check_has(CHECK_QUARANTINE))
+    if (check_has(CHECK_QUARANTINE))
         (void)neb_vm_purge(cell->base, cell->bytes);
     if (!neb_quarantine_reserve())
-        return false;
-    if (hides) {
-        (void)neb_vm_guard(cell->base, cell->bytes);
-        atomic_store_explicit(cell->state, RECORD_HIDDEN, memory_order_release); /* R2; FREED is this caller's */
-    }
-    return true;
+        return QUARANTINE_REFUSES;
+    (void)neb_vm_guard(cell->base, cell->bytes);
+    atomic_store_explicit(cell->state, RECORD_HIDDEN, memory_order_release); /* R2; FREED is this caller's */
+    return neb_quarantine_put(p, quarantine_weight(cell));
+}
+
+/* NULL: the thread has no heap of its own now. */
+static struct tray *tray_of_thread(void)
+{
+    const struct tls *tls = &neb_tls;
+    if (tls->state != THREAD_HAS_HEAP && tls->state != THREAD_SLOW)
+        return NULL;
+    struct heap *heap = tls->state == THREAD_SLOW ? tls->aside : tls->heap;
+    if (NEB_UNLIKELY(heap->tray == NULL))
+        heap->tray = neb_quarantine_tray();
+    return heap->tray;
+}
+
+static enum quarantine_answer quarantine_put(const struct cell *cell, void *p, bool hides)
+{
+    if (!is_to_wait(cell))
+        return QUARANTINE_REFUSES;
+    return hides ? hidden_put(cell, p) : neb_quarantine_add(tray_of_thread(), p, quarantine_weight(cell));
 }
 
 /* ---- the end of quarantine -------------------------------------------------------------------------------------------------------- */
@@ -397,52 +412,50 @@ NEB_INLINE void freed_verify(const struct block *block)
         write_after_free_report(block->begin, same);
 }
 
-/* What leaves soon was not looked at since it was freed, and is in no cache any more. It may have left by now: nothing is read. */
-static void soon_fetch(const void *p)
+/* What leaves was not looked at since it was freed, and is in no cache any more. */
+static bool leaving_fetch(void *p, struct cell *cell)
 {
     enum { LINE_BYTES = 64 };
-    struct cell cell;
-    if (p == NULL || !cell_find(p, false, &cell))
-        return;
-    __builtin_prefetch(cell.state);
-    __builtin_prefetch(cell.base);
-    __builtin_prefetch(cell.base + LINE_BYTES);
+    if (!cell_find(p, false, cell))
+        return false;
+    __builtin_prefetch(cell->state);
+    __builtin_prefetch(cell->base);
+    __builtin_prefetch(cell->base + LINE_BYTES);
+    return true;
 }
 
-/* p left the quarantine. The cell is to be given to the heap; NULL: not now. */
-static void *quarantine_leave(void *p, const void *soon)
+/* p left the quarantine. The cell is to be given to the heap; NULL: the system refuses to show it, and it waits until the system does not. */
+static void *quarantine_leave(void *p, const struct cell *cell)
 {
-    struct cell cell;
-    soon_fetch(soon);
-    if (!cell_find(p, false, &cell)) {
-        neb_quarantine_leave();
-        return NULL;
-    }
-    struct block block = block_of(&cell);
+    struct block block = block_of(cell);
     freed_verify(&block);
-    if (block.state == RECORD_HIDDEN && !neb_vm_unguard(cell.base, cell.bytes)) {
-        neb_quarantine_put(p, quarantine_weight(&cell)); /* the system refuses: it waits until the system does not */
+    if (block.state == RECORD_HIDDEN && !neb_vm_unguard(cell->base, cell->bytes)) {
+        (void)neb_quarantine_put(p, quarantine_weight(cell));
         return NULL;
     }
-    neb_quarantine_leave();
-    return cell_leave(&cell, &block);
+    return cell_leave(cell, &block);
 }
 
-void *neb_check_expired(void)
+size_t neb_check_expired(void *raw[QUARANTINE_BATCH], bool any)
 {
-    void *soon, *p = neb_quarantine_is_full() ? neb_quarantine_take(false, &soon) : NULL;
-    return p == NULL ? NULL : quarantine_leave(p, soon);
+    struct cell cell[QUARANTINE_BATCH];
+    size_t count = neb_quarantine_take(raw, QUARANTINE_BATCH, any), found = 0, left = 0;
+    for (size_t i = 0; i < count; i++)
+        if (leaving_fetch(raw[i], &cell[found]))
+            raw[found++] = raw[i];
+    for (size_t i = 0; i < found; i++) {
+        void *base = quarantine_leave(raw[i], &cell[i]);
+        if (base != NULL)
+            raw[left++] = base;
+    }
+    if (count != 0)
+        neb_quarantine_leave(count - found + left);
+    return left;
 }
 
 size_t neb_check_waiting(void)
 {
-    return neb_quarantine_count();
-}
-
-void *neb_check_drain(void)
-{
-    void *soon, *p = neb_quarantine_take(true, &soon);
-    return p == NULL ? NULL : quarantine_leave(p, soon);
+    return neb_quarantine_gather();
 }
 
 /* ---- free ---------------------------------------------------------------------------------------------------------------------- */
@@ -496,9 +509,13 @@ enum check_answer neb_check_release(void *p, const struct check_call *call, void
         canaries_write(block.begin, block.size, block.front, block.slack);
     bool hides = is_to_hide(&cell);
     contents_spoil(&cell, &block, hides);
-    if (quarantine_prepare(&cell, hides)) {
-        void *soon, *oldest = neb_quarantine_exchange(p, quarantine_weight(&cell), &soon);
-        return oldest != NULL && (*raw = quarantine_leave(oldest, soon)) != NULL ? CHECK_GIVE : CHECK_DONE;
+    switch (quarantine_put(&cell, p, hides)) {
+    case QUARANTINE_HOLDS:
+        return CHECK_DONE;
+    case QUARANTINE_IS_TOO_MUCH:
+        return CHECK_TIDY;
+    case QUARANTINE_REFUSES:
+        break;
     }
     *raw = cell_leave(&cell, &block);
     return CHECK_GIVE;

@@ -20,6 +20,7 @@
 #include "base/attr.h"
 #include "heap/record.h"
 #include "policy/policy.h"
+#include "policy/tuning.h"
 #include "unwind/step.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -96,19 +97,18 @@ struct check_call {
 
 enum check_answer {
     CHECK_UNDRESSED, /* not a block of this room's: the heap has to judge it */
-    CHECK_GIVE,      /* *raw goes back to the heap now: this cell, or one that left the quarantine in its place */
-    CHECK_DONE       /* it waits in quarantine, or an error was reported */
+    CHECK_GIVE,      /* *raw goes back to the heap now: it does not wait */
+    CHECK_DONE,      /* it waits in quarantine, or an error was reported */
+    CHECK_TIDY       /* it waits, and some of those that wait are to go back (neb_check_expired) */
 };
 
 enum check_answer neb_check_release(void *p, const struct check_call *call, void **raw);
-/* A cell that left the quarantine, verified, to be given to the heap; NULL: none has to, or the system refuses to make the
- * oldest one accessible and it waits again, as the newest. */
-void *neb_check_expired(void);
+/* Cells that left the quarantine, verified, to be given to the heap; how many. 0: none has to, or the system refuses to make accessible
+ * what is oldest, which waits again, as the newest. any: without regard to the quarantine's size, for trimming and when memory is
+ * short. */
+size_t neb_check_expired(void *raw[QUARANTINE_BATCH], bool any);
 /* How many blocks wait in quarantine. */
 size_t neb_check_waiting(void);
-/* As neb_check_expired, without regard to the quarantine's size: for trimming and when memory is short. Who wants all that
- * can leave calls it as often as blocks waited, since NULL may be said of one of them. */
-void *neb_check_drain(void);
 /* Bytes of a block in use; what else p is, is reported. False: undressed, or reported. */
 bool neb_check_size(const void *p, const char *call, size_t *size);
 /* Whether p is a block of this room's, in use or not. */

@@ -1,114 +1,213 @@
-/* quarantine.c - see quarantine.h.
- *
- * Sync  weight_all and count are written under the lock; the look at them without it is a hint: whoever put the block that is too
- *       much sees that it is, and so looks under the lock.
- *       places only counts, and whoever adds to count has added to it before: relaxed is enough. It is too large for a moment
- *       when a place is refused; another may be refused for that, never granted. */
+/* quarantine.c - see quarantine.h. */
 #include "check/quarantine.h"
 
+#include "base/attr.h"
+#include "heap/meta.h"
 #include "os/lock.h"
 #include "os/vm.h"
 #include "policy/tuning.h"
 #include <stdatomic.h>
 
-enum { SOON = 8 }; /* blocks that leave before the one that may be fetched now */
+enum {
+    COUNT_MAX = QUARANTINE_BLOCKS_MAX - QUARANTINE_BLOCKS_MAX / 16, /* more are too many; the other places are for those that come or go meanwhile */
+    COUNT_LOW = COUNT_MAX - COUNT_MAX / QUARANTINE_STEP,
+    TRAY_ORDER = 10
+};
 
 struct held {
     void *block;
     size_t weight;
 };
 
+struct tray {
+    struct tray *next;
+    size_t weight; /* at least that of what waits */
+    _Atomic uint32_t count;
+    uint32_t taken;
+    bool is_busy;
+    struct held held[QUARANTINE_TRAY];
+};
+_Static_assert(sizeof(struct tray) <= 1 << TRAY_ORDER, "an array of metadata");
+
 static struct held *ring;
-static size_t first; /* of the oldest */
-static _Atomic size_t count, weight_all;
-static size_t weight_max;
-static _Atomic size_t places; /* reserved: those of the blocks in the ring, and of those that come or go */
+static struct tray *trays; /* all there are */
+static size_t first, count; /* of the ring: the oldest, and how many */
+static size_t places;       /* reserved: those of the blocks in the ring, and of those that come or go */
+static size_t weight_all, weight_max, weight_step;
 
 void neb_quarantine_init(size_t bytes_max)
 {
     ring = neb_vm_map(QUARANTINE_BLOCKS_MAX * sizeof *ring); /* only what is used becomes resident */
-    weight_max = bytes_max;
+    weight_max = ring == NULL ? 0 : bytes_max;
+    weight_step = bytes_max / QUARANTINE_STEP;
 }
 
-bool neb_quarantine_reserve(void)
+static void lock_take(void)
 {
-    if (ring == NULL || weight_max == 0)
-        return false;
-    if (atomic_fetch_add_explicit(&places, 1, memory_order_relaxed) < QUARANTINE_BLOCKS_MAX)
-        return true;
-    neb_quarantine_leave();
-    return false;
+    neb_lock_take(&neb_locks[LOCK_QUARANTINE]);
 }
 
-void neb_quarantine_leave(void)
+static void lock_give(void)
 {
-    atomic_fetch_sub_explicit(&places, 1, memory_order_relaxed);
+    neb_lock_give(&neb_locks[LOCK_QUARANTINE]);
 }
 
-static size_t get(const _Atomic size_t *number)
-{
-    return atomic_load_explicit(number, memory_order_relaxed);
-}
+/* ---- the ring ---------------------------------------------------------------------------------------------------------------- */
 
-static void set(_Atomic size_t *number, size_t value)
+static bool reserve_locked(void)
 {
-    atomic_store_explicit(number, value, memory_order_relaxed);
-}
-
-bool neb_quarantine_is_full(void)
-{
-    return get(&weight_all) > weight_max || get(&count) > QUARANTINE_BLOCKS_MAX - QUARANTINE_BLOCKS_MAX / 16;
+    bool has_place = weight_max != 0 && places < QUARANTINE_BLOCKS_MAX;
+    places += has_place;
+    return has_place;
 }
 
 static void put_locked(void *block, size_t weight)
 {
-    ring[(first + get(&count)) % QUARANTINE_BLOCKS_MAX] = (struct held){block, weight};
-    set(&count, get(&count) + 1);
-    set(&weight_all, get(&weight_all) + weight);
+    ring[(first + count++) % QUARANTINE_BLOCKS_MAX] = (struct held){block, weight};
+    weight_all += weight;
 }
 
-static void *take_locked(bool any, void **soon)
+static enum quarantine_answer answer_locked(void)
 {
-    if (get(&count) == 0 || (!any && !neb_quarantine_is_full()))
+    return weight_all > weight_max || count > COUNT_MAX ? QUARANTINE_IS_TOO_MUCH : QUARANTINE_HOLDS;
+}
+
+bool neb_quarantine_reserve(void)
+{
+    lock_take();
+    bool reserved = reserve_locked();
+    lock_give();
+    return reserved;
+}
+
+enum quarantine_answer neb_quarantine_put(void *block, size_t weight)
+{
+    lock_take();
+    put_locked(block, weight);
+    enum quarantine_answer answer = answer_locked();
+    lock_give();
+    return answer;
+}
+
+size_t neb_quarantine_take(void **blocks, size_t max, bool any)
+{
+    size_t taken = 0;
+    lock_take();
+    for (; taken < max && count > 0 && (any || weight_all > weight_max - weight_step || count > COUNT_LOW); taken++, count--) {
+        blocks[taken] = ring[first].block;
+        weight_all -= ring[first].weight;
+        first = (first + 1) % QUARANTINE_BLOCKS_MAX;
+    }
+    lock_give();
+    return taken;
+}
+
+void neb_quarantine_leave(size_t left)
+{
+    lock_take();
+    places -= left;
+    lock_give();
+}
+
+/* ---- trays ------------------------------------------------------------------------------------------------------------------- */
+
+struct tray *neb_quarantine_tray(void)
+{
+    struct tray *tray = neb_meta_array_take_zeroed(TRAY_ORDER, sizeof *tray);
+    if (tray == NULL)
         return NULL;
-    void *block = ring[first].block;
-    *soon = get(&count) > SOON ? ring[(first + SOON) % QUARANTINE_BLOCKS_MAX].block : NULL;
-    set(&weight_all, get(&weight_all) - ring[first].weight);
-    set(&count, get(&count) - 1);
-    first = (first + 1) % QUARANTINE_BLOCKS_MAX;
-    return block;
+    lock_take();
+    tray->next = trays;
+    trays = tray;
+    lock_give();
+    return tray;
 }
 
-void neb_quarantine_put(void *block, size_t weight)
+/* What waits in it comes into the ring, as far as that has places. */
+static void empty_locked(struct tray *tray)
 {
-    neb_lock_take(&neb_locks[LOCK_QUARANTINE]);
-    put_locked(block, weight);
-    neb_lock_give(&neb_locks[LOCK_QUARANTINE]);
+    uint32_t end = atomic_load_explicit(&tray->count, memory_order_acquire); /* Q1 */
+    for (; tray->taken < end && reserve_locked(); tray->taken++)
+        put_locked(tray->held[tray->taken].block, tray->held[tray->taken].weight);
 }
 
-void *neb_quarantine_take(bool any, void **soon)
+static uint32_t count_of(const struct tray *tray)
 {
-    neb_lock_take(&neb_locks[LOCK_QUARANTINE]);
-    void *block = take_locked(any, soon);
-    neb_lock_give(&neb_locks[LOCK_QUARANTINE]);
-    return block;
+    return atomic_load_explicit(&tray->count, memory_order_relaxed); /* its thread's own */
 }
 
-void *neb_quarantine_exchange(void *block, size_t weight, void **soon)
+/* For its thread. */
+static enum quarantine_answer pass_on(struct tray *tray)
 {
-    neb_lock_take(&neb_locks[LOCK_QUARANTINE]);
-    put_locked(block, weight);
-    void *oldest = take_locked(false, soon);
-    neb_lock_give(&neb_locks[LOCK_QUARANTINE]);
-    return oldest;
+    lock_take();
+    empty_locked(tray);
+    if (tray->taken == count_of(tray)) {
+        tray->taken = 0;
+        tray->weight = 0;
+        atomic_store_explicit(&tray->count, 0, memory_order_relaxed); /* the lock orders */
+    }
+    enum quarantine_answer answer = answer_locked();
+    lock_give();
+    return answer;
+}
+
+static enum quarantine_answer ring_add(void *block, size_t weight)
+{
+    lock_take();
+    enum quarantine_answer answer = QUARANTINE_REFUSES;
+    if (reserve_locked()) {
+        put_locked(block, weight);
+        answer = answer_locked();
+    }
+    lock_give();
+    return answer;
+}
+
+static enum quarantine_answer tray_add(struct tray *tray, void *block, size_t weight)
+{
+    if (NEB_UNLIKELY(count_of(tray) == QUARANTINE_TRAY)) /* the ring had no places */
+        (void)pass_on(tray);
+    uint32_t number = count_of(tray);
+    if (NEB_UNLIKELY(number == QUARANTINE_TRAY))
+        return ring_add(block, weight);
+    tray->held[number] = (struct held){block, weight};
+    tray->weight += weight;
+    atomic_store_explicit(&tray->count, number + 1, memory_order_release); /* Q1 */
+    return number + 1 == QUARANTINE_TRAY || tray->weight > weight_step ? pass_on(tray) : QUARANTINE_HOLDS;
+}
+
+static void tray_set_busy(struct tray *tray, bool is_busy)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    tray->is_busy = is_busy;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+enum quarantine_answer neb_quarantine_add(struct tray *tray, void *block, size_t weight)
+{
+    if (weight_max == 0)
+        return QUARANTINE_REFUSES;
+    if (tray == NULL || tray->is_busy)
+        return ring_add(block, weight);
+    tray_set_busy(tray, true);
+    enum quarantine_answer answer = tray_add(tray, block, weight);
+    tray_set_busy(tray, false);
+    return answer;
+}
+
+size_t neb_quarantine_gather(void)
+{
+    lock_take();
+    for (struct tray *tray = trays; tray != NULL; tray = tray->next)
+        empty_locked(tray);
+    size_t number = count;
+    lock_give();
+    return number;
 }
 
 void neb_quarantine_spans(struct spans *spans)
 {
     neb_spans_add(spans, ring, ring == NULL ? 0 : QUARANTINE_BLOCKS_MAX * sizeof *ring);
-}
-
-size_t neb_quarantine_count(void)
-{
-    return get(&count);
+    for (struct tray *tray = trays; tray != NULL; tray = tray->next)
+        neb_spans_add(spans, tray, sizeof *tray);
 }

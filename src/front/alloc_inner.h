@@ -33,6 +33,8 @@ void neb_large_tick(void);
 void neb_free_any(void *p, const struct check_call *call);
 /* A cell of the heap, undressed; anything else is reported. */
 void neb_free_raw(void *p, const char *call);
+/* Many at once, which waited in quarantine. */
+void neb_free_raws(void *const *cells, size_t count);
 
 /* ---- size.c ------------------------------------------------------------------------------------------------------------ */
 

@@ -64,11 +64,38 @@ void neb_free_raw(void *p, const char *call)
     }
 }
 
+/* The pooled ones at the front of cells; how many. */
+static size_t pooled_free(void *const *cells, size_t count)
+{
+    struct heap *heap = neb_heap_enter();
+    size_t given = 0;
+    for (uint32_t entry; given < count && entry_is_pooled(entry = page_map_load(cells[given])); given++)
+        if (POLICY_COUNT)
+            counter_add(&heap->pool[entry_class(entry)].counts.frees, 1);
+    neb_pool_give_all(heap, cells, given, "free");
+    heap_tick(heap);
+    heap_watch_some(heap);
+    neb_heap_leave(heap);
+    return given;
+}
+
+void neb_free_raws(void *const *cells, size_t count)
+{
+    while (count > 0) {
+        size_t given = pooled_free(cells, count);
+        if (given < count)
+            neb_free_raw(cells[given++], "free");
+        cells += given;
+        count -= given;
+    }
+}
+
 /* What left the quarantine goes back to the heap. */
 static void quarantine_tidy(void)
 {
-    for (void *raw; (raw = neb_check_expired()) != NULL;)
-        neb_free_raw(raw, "free");
+    void *raw[QUARANTINE_BATCH];
+    for (size_t count; (count = neb_check_expired(raw, false)) > 0;)
+        neb_free_raws(raw, count);
 }
 
 /* False: the block is older than the checks. */
@@ -81,10 +108,12 @@ static bool checked_free(void *p, const struct check_call *call)
     case CHECK_GIVE:
         neb_free_raw(raw, call->name);
         break;
+    case CHECK_TIDY:
+        quarantine_tidy();
+        break;
     case CHECK_DONE:
-        return true;
+        break;
     }
-    quarantine_tidy();
     return true;
 }
 

@@ -8,14 +8,12 @@
 #include "heap/vacant.h"
 #include <errno.h>
 
-/* Each block that waits now is tried once: the system may refuse to let go of some. */
+/* Not until none is left: the system may refuse to let go of some. */
 static void quarantine_drain(void)
 {
-    for (size_t left = neb_check_waiting(); left > 0; left--) {
-        void *raw = neb_check_drain();
-        if (raw != NULL)
-            neb_free_raw(raw, "free");
-    }
+    void *raw[QUARANTINE_BATCH];
+    for (size_t batches = (neb_check_waiting() + QUARANTINE_BATCH - 1) / QUARANTINE_BATCH; batches > 0; batches--)
+        neb_free_raws(raw, neb_check_expired(raw, true));
 }
 
 void neb_verify(void)

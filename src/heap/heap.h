@@ -85,6 +85,7 @@ struct heap {
     uint64_t random; /* where allocation is hardened: state of the sequence that picks blocks; 0: not begun */
     void *known_stacks; /* check/stack.c's; NULL: none */
     bool known_are_busy;
+    struct tray *tray;  /* check/quarantine.c's; NULL: none */
     struct batch *spare;
     uint32_t spare_count;
     struct heap *next_vacant; /* LOCK_HEAP_TABLE */

@@ -385,6 +385,15 @@ void neb_pool_give(struct heap *heap, void *p, const char *call)
     neb_magazine_push(heap, class_index, p);
 }
 
+void neb_pool_give_all(struct heap *heap, void *const *blocks, size_t count, const char *call)
+{
+    for (size_t given = 0; given < count;) {
+        given += own_give(heap, blocks + given, count - given, false);
+        if (given < count)
+            neb_pool_give(heap, blocks[given++], call);
+    }
+}
+
 /* ---- refill -------------------------------------------------------------------------------------------------------- */
 
 /* Where each free is to find the bitmap as it is no block may be out of it but those in use, unless records say what they are. */

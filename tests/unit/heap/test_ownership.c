@@ -374,11 +374,12 @@ START_TEST(the_short_way_joins_a_batch_but_neither_begins_nor_fills_one)
 END_TEST
 
 /* Blocks that all lie in one slab, which is another heap's. */
-static void free_to_the_other(void *argument)
+static int free_to_the_other(void *argument)
 {
     struct heap *heap = argument;
     for (unsigned i = 0; i < BATCH_BLOCKS - 1; i++)
         heap_free(heap, blocks[i]);
+    return 0;
 }
 
 static void look_at_batch(pid_t child, void *argument)
