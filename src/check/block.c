@@ -129,24 +129,24 @@ static void slack_set(const struct cell *cell, size_t slack)
         atomic_store_explicit(&cell->record->slack, (uint16_t)(slack - slack_least()), memory_order_relaxed);
 }
 
-static void origin_set(struct cell_record *record, const struct place *place)
+static void origin_set(const struct cell *cell, const struct place *place)
 {
     if (!check_has(CHECK_ORIGIN))
         return;
-    atomic_store_explicit(&record->alloc_thread, thread_number(), memory_order_relaxed);
-    atomic_store_explicit(&record->alloc_stack, stack_at(place), memory_order_relaxed);
+    atomic_store_explicit(&cell_origin(cell)->alloc_thread, thread_number(), memory_order_relaxed);
+    atomic_store_explicit(&cell_origin(cell)->alloc_stack, stack_at(place), memory_order_relaxed);
 }
 
 static void record_set(const struct cell *cell, size_t front, size_t slack, enum family family, const struct place *place)
 {
-    if (cell->record == &neb_record_of_none)
+    if (cell->record == &neb_record_of_none.record)
         return;
     unsigned log2 = front == 0 || cell->front != NULL ? 0 : bits_log2_floor(front);
     if (cell->front != NULL)
         *cell->front = front;
     slack_set(cell, slack);
     atomic_store_explicit(&cell->record->form, (uint8_t)(log2 << FORM_FRONT_SHIFT | family), memory_order_relaxed);
-    origin_set(cell->record, place);
+    origin_set(cell, place);
 }
 
 /* ---- allocation ------------------------------------------------------------------------------------------------------------- */
@@ -293,7 +293,7 @@ bool neb_check_resize(void *p, size_t size, const struct place *place)
     if (!canaries_verify(&block, "realloc"))
         canaries_write(block.begin, block.size, block.front, block.slack);
     grow_or_shrink(&cell, &block, size);
-    origin_set(cell.record, place);
+    origin_set(&cell, place);
     return true;
 }
 
@@ -500,8 +500,8 @@ enum check_answer neb_check_release(void *p, const struct check_call *call, void
         return CHECK_DONE;
     }
     if (check_has(CHECK_ORIGIN)) {
-        atomic_store_explicit(&cell.record->free_thread, thread_number(), memory_order_relaxed);
-        atomic_store_explicit(&cell.record->free_stack, stack, memory_order_relaxed);
+        atomic_store_explicit(&cell_origin(&cell)->free_thread, thread_number(), memory_order_relaxed);
+        atomic_store_explicit(&cell_origin(&cell)->free_stack, stack, memory_order_relaxed);
     }
     if (!statement_is_right(call, &block, front_for(call->alignment), block.front))
         statement_report(p, call);

@@ -28,7 +28,7 @@ enum {
 };
 
 struct slot {
-    struct cell_record record;
+    struct cell_record_of_origin whole;
     unsigned char *base; /* data pages */
     size_t bytes, front;
     _Atomic size_t slack;
@@ -117,7 +117,7 @@ bool neb_guard_init(const struct guard_options *wanted)
 
 static enum record_state state_of(const struct slot *slot)
 {
-    return atomic_load_explicit(&slot->record.state, memory_order_acquire); /* R2 */
+    return atomic_load_explicit(&slot->whole.record.state, memory_order_acquire); /* R2 */
 }
 
 struct spot {
@@ -148,7 +148,7 @@ static struct spot spot_of(uintptr_t address)
 
 static struct cell cell_of(struct slot *slot)
 {
-    return (struct cell){slot->base, slot->bytes, &slot->record, &slot->record.state, &slot->front, &slot->slack, CELL_HUGE};
+    return (struct cell){slot->base, slot->bytes, &slot->whole.record, &slot->whole.record.state, &slot->front, &slot->slack, CELL_HUGE};
 }
 
 /* The class whose slots hold size bytes and a page; CLASSES: none. */
@@ -282,12 +282,12 @@ static void contents_set(const struct block *block, enum content content)
 static void *slot_serve(struct slot *slot, enum family family, uint32_t stack, enum content content)
 {
     struct cell cell = cell_of(slot);
-    atomic_store_explicit(&slot->record.form, (uint8_t)family, memory_order_relaxed);
-    atomic_store_explicit(&slot->record.alloc_thread, thread_number(), memory_order_relaxed);
-    atomic_store_explicit(&slot->record.alloc_stack, stack, memory_order_relaxed);
+    atomic_store_explicit(&slot->whole.record.form, (uint8_t)family, memory_order_relaxed);
+    atomic_store_explicit(&slot->whole.origin.alloc_thread, thread_number(), memory_order_relaxed);
+    atomic_store_explicit(&slot->whole.origin.alloc_stack, stack, memory_order_relaxed);
     struct block block = neb_block_of(&cell);
     contents_set(&block, content);
-    atomic_store_explicit(&slot->record.state, RECORD_LIVE, memory_order_release); /* R2 */
+    atomic_store_explicit(&slot->whole.record.state, RECORD_LIVE, memory_order_release); /* R2 */
     return block.begin;
 }
 
@@ -305,7 +305,7 @@ static void *alloc_in(unsigned class, size_t size, size_t alignment, enum family
         return NULL;
     struct slot *slot = atomic_load_explicit(&classes[class].slot, memory_order_acquire) + number; /* G1 */
     unsigned char *begin = slot_begin(class, number);
-    atomic_store_explicit(&slot->record.state, RECORD_NONE, memory_order_relaxed); /* nobody else has it */
+    atomic_store_explicit(&slot->whole.record.state, RECORD_NONE, memory_order_relaxed); /* nobody else has it */
     slot->may_grow = may_grow;
     slot_describe(slot, block_place(begin, (size_t)1 << slot_shift(class), size, alignment, side), size, alignment);
     if (pages_open(slot->base, slot->bytes))
@@ -354,8 +354,8 @@ bool neb_guard_grow(void *p, size_t size)
     canaries_verify(&cell, &block, "realloc");
     slot->bytes = size_align_up(slot->front + size, page_bytes());
     atomic_store_explicit(&slot->slack, slot->bytes - slot->front - size, memory_order_relaxed); /* whoever grows it has it */
-    atomic_store_explicit(&slot->record.alloc_thread, thread_number(), memory_order_relaxed);
-    atomic_store_explicit(&slot->record.alloc_stack, neb_stack_number_here(options.stack_depth), memory_order_relaxed);
+    atomic_store_explicit(&slot->whole.origin.alloc_thread, thread_number(), memory_order_relaxed);
+    atomic_store_explicit(&slot->whole.origin.alloc_stack, neb_stack_number_here(options.stack_depth), memory_order_relaxed);
     cell = cell_of(slot);
     struct block grown = neb_block_of(&cell);
     size_t more = size - block.size;
@@ -381,7 +381,7 @@ static void slot_close(const struct slot *slot)
 static bool state_free(struct slot *slot)
 {
     uint8_t live = RECORD_LIVE;
-    return atomic_compare_exchange_strong_explicit(&slot->record.state, &live, RECORD_FREED, memory_order_acq_rel, /* K1 */
+    return atomic_compare_exchange_strong_explicit(&slot->whole.record.state, &live, RECORD_FREED, memory_order_acq_rel, /* K1 */
                                                    memory_order_relaxed);
 }
 
@@ -403,8 +403,8 @@ bool neb_guard_free(void *p, const struct check_call *call)
         neb_report_double_free(call->name, p, &cell);
         return true;
     }
-    atomic_store_explicit(&slot->record.free_thread, thread_number(), memory_order_relaxed);
-    atomic_store_explicit(&slot->record.free_stack, neb_stack_number_here(options.stack_depth), memory_order_relaxed);
+    atomic_store_explicit(&slot->whole.origin.free_thread, thread_number(), memory_order_relaxed);
+    atomic_store_explicit(&slot->whole.origin.free_stack, neb_stack_number_here(options.stack_depth), memory_order_relaxed);
     neb_block_check_statement(p, call, &cell, call->alignment < ALIGNMENT_MIN ? ALIGNMENT_MIN : call->alignment,
                               (size_t)1 << slot->alignment_log2);
     slot_close(slot);

@@ -354,7 +354,7 @@ static void head_make(void *argument, const struct cell *cell)
 static struct leak *leak_of(struct look *look, uint32_t stack)
 {
     size_t at = stack * UINT64_C(0x9E3779B97F4A7C15) >> 32 & (look->leak_capacity - 1);
-    while (look->leak[at].blocks != 0 && atomic_load_explicit(&look->leak[at].sample.record->alloc_stack, memory_order_relaxed) != stack)
+    while (look->leak[at].blocks != 0 && atomic_load_explicit(&cell_origin(&look->leak[at].sample)->alloc_stack, memory_order_relaxed) != stack)
         at = (at + 1) & (look->leak_capacity - 1);
     return &look->leak[at];
 }
@@ -364,7 +364,7 @@ static void head_count(void *argument, const struct cell *cell)
     struct look *look = argument;
     if (cell->record == NULL || state_of(cell) != HEAD)
         return;
-    struct leak *leak = leak_of(look, atomic_load_explicit(&cell->record->alloc_stack, memory_order_relaxed));
+    struct leak *leak = leak_of(look, atomic_load_explicit(&cell_origin(cell)->alloc_stack, memory_order_relaxed));
     if (leak->blocks == 0)
         leak->sample = *cell;
     leak->blocks++;

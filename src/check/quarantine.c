@@ -11,13 +11,22 @@
 enum {
     COUNT_MAX = QUARANTINE_BLOCKS_MAX - QUARANTINE_BLOCKS_MAX / 16, /* more are too many; the other places are for those that come or go meanwhile */
     COUNT_LOW = COUNT_MAX - COUNT_MAX / QUARANTINE_STEP,
-    TRAY_ORDER = 10
+    TRAY_ORDER = 10,
+    SHEET_HELD = 255,
+    SHEETS_MAX = QUARANTINE_BLOCKS_MAX / SHEET_HELD + 2 /* the oldest may have a few left, the newest a few already */
 };
 
 struct held {
     void *block;
     size_t weight;
 };
+
+/* Of the ring: what has been taken off serves again first, so that only as many are resident as it ever needed. */
+struct sheet {
+    struct sheet *next;
+    struct held held[SHEET_HELD];
+};
+_Static_assert(sizeof(struct sheet) <= 4096, "one page");
 
 struct tray {
     struct tray *next;
@@ -29,16 +38,18 @@ struct tray {
 };
 _Static_assert(sizeof(struct tray) <= 1 << TRAY_ORDER, "an array of metadata");
 
-static struct held *ring;
-static struct tray *trays; /* all there are */
-static size_t first, count; /* of the ring: the oldest, and how many */
-static size_t places;       /* reserved: those of the blocks in the ring, and of those that come or go */
+static struct sheet *sheets; /* all there can be; NULL: no memory */
+static size_t sheets_used;
+static struct sheet *oldest, *newest, *spare; /* from oldest to newest linked: the ring */
+static size_t first, end, count; /* next to be taken from the oldest sheet, next to be put on the newest; how many in all */
+static size_t places;            /* reserved: those of the blocks in the ring, and of those that come or go */
+static struct tray *trays;       /* all there are */
 static size_t weight_all, weight_max, weight_step;
 
 void neb_quarantine_init(size_t bytes_max)
 {
-    ring = neb_vm_map(QUARANTINE_BLOCKS_MAX * sizeof *ring); /* only what is used becomes resident */
-    weight_max = ring == NULL ? 0 : bytes_max;
+    sheets = neb_vm_map(SHEETS_MAX * sizeof *sheets); /* only what is used becomes resident */
+    weight_max = sheets == NULL ? 0 : bytes_max;
     weight_step = bytes_max / QUARANTINE_STEP;
 }
 
@@ -61,10 +72,47 @@ static bool reserve_locked(void)
     return has_place;
 }
 
+static void sheet_begin(void)
+{
+    struct sheet *sheet = spare != NULL ? spare : &sheets[sheets_used++];
+    spare = spare != NULL ? spare->next : NULL;
+    sheet->next = NULL;
+    if (newest == NULL)
+        oldest = sheet;
+    else
+        newest->next = sheet;
+    newest = sheet;
+    end = 0;
+}
+
+static void sheet_end(void)
+{
+    struct sheet *sheet = oldest;
+    oldest = sheet->next;
+    if (oldest == NULL)
+        newest = NULL;
+    sheet->next = spare;
+    spare = sheet;
+    first = 0;
+}
+
 static void put_locked(void *block, size_t weight)
 {
-    ring[(first + count++) % QUARANTINE_BLOCKS_MAX] = (struct held){block, weight};
+    if (newest == NULL || end == SHEET_HELD)
+        sheet_begin();
+    newest->held[end++] = (struct held){block, weight};
+    count++;
     weight_all += weight;
+}
+
+static void *take_locked(void)
+{
+    struct held held = oldest->held[first++];
+    if (first == SHEET_HELD)
+        sheet_end();
+    count--;
+    weight_all -= held.weight;
+    return held.block;
 }
 
 static enum quarantine_answer answer_locked(void)
@@ -93,11 +141,8 @@ size_t neb_quarantine_take(void **blocks, size_t max, bool any)
 {
     size_t taken = 0;
     lock_take();
-    for (; taken < max && count > 0 && (any || weight_all > weight_max - weight_step || count > COUNT_LOW); taken++, count--) {
-        blocks[taken] = ring[first].block;
-        weight_all -= ring[first].weight;
-        first = (first + 1) % QUARANTINE_BLOCKS_MAX;
-    }
+    while (taken < max && count > 0 && (any || weight_all > weight_max - weight_step || count > COUNT_LOW))
+        blocks[taken++] = take_locked();
     lock_give();
     return taken;
 }
@@ -126,8 +171,8 @@ struct tray *neb_quarantine_tray(void)
 /* What waits in it comes into the ring, as far as that has places. */
 static void empty_locked(struct tray *tray)
 {
-    uint32_t end = atomic_load_explicit(&tray->count, memory_order_acquire); /* Q1 */
-    for (; tray->taken < end && reserve_locked(); tray->taken++)
+    uint32_t number = atomic_load_explicit(&tray->count, memory_order_acquire); /* Q1 */
+    for (; tray->taken < number && reserve_locked(); tray->taken++)
         put_locked(tray->held[tray->taken].block, tray->held[tray->taken].weight);
 }
 
@@ -207,7 +252,7 @@ size_t neb_quarantine_gather(void)
 
 void neb_quarantine_spans(struct spans *spans)
 {
-    neb_spans_add(spans, ring, ring == NULL ? 0 : QUARANTINE_BLOCKS_MAX * sizeof *ring);
+    neb_spans_add(spans, sheets, sheets == NULL ? 0 : SHEETS_MAX * sizeof *sheets);
     for (struct tray *tray = trays; tray != NULL; tray = tray->next)
         neb_spans_add(spans, tray, sizeof *tray);
 }

@@ -46,8 +46,8 @@ bool neb_report_is_suppressed(const struct report *report)
     const uintptr_t *pcs = report->pcs;
     int count = report->count;
     if (report->leak != NULL && report->cell != NULL) {
-        struct cell_record *record = report->cell->record;
-        count = neb_stacks_get(atomic_load_explicit(&record->alloc_stack, memory_order_relaxed), &pcs);
+        const struct cell_origin *origin = cell_origin(report->cell);
+        count = neb_stacks_get(atomic_load_explicit(&origin->alloc_stack, memory_order_relaxed), &pcs);
     }
     return neb_suppress_matches(report->kind, pcs, count);
 }

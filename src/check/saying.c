@@ -194,17 +194,29 @@ static void say_bytes(struct report *report)
 
 /* ---- the whole ---------------------------------------------------------------------------------------------------------------- */
 
-struct origin {
+struct call {
     uint32_t thread;
     const uintptr_t *pcs;
     int count;
 };
 
-static struct origin origin_of(const _Atomic uint16_t *thread, const _Atomic uint32_t *stack)
+static struct call call_of(const _Atomic uint16_t *thread, const _Atomic uint32_t *stack)
 {
-    struct origin origin = {neb_thread_number_id(atomic_load_explicit(thread, memory_order_relaxed)), NULL, 0};
-    origin.count = neb_stacks_get(atomic_load_explicit(stack, memory_order_relaxed), &origin.pcs);
-    return origin;
+    struct call call = {neb_thread_number_id(atomic_load_explicit(thread, memory_order_relaxed)), NULL, 0};
+    call.count = neb_stacks_get(atomic_load_explicit(stack, memory_order_relaxed), &call.pcs);
+    return call;
+}
+
+static struct call call_that_made(const struct cell *cell)
+{
+    const struct cell_origin *origin = cell_origin(cell);
+    return call_of(&origin->alloc_thread, &origin->alloc_stack);
+}
+
+static struct call call_that_freed(const struct cell *cell)
+{
+    const struct cell_origin *origin = cell_origin(cell);
+    return call_of(&origin->free_thread, &origin->free_stack);
 }
 
 static void say_text(struct report *report)
@@ -220,11 +232,10 @@ static void say_text(struct report *report)
         say_stack(report, "this call", neb_os_thread_id(), report->pcs, report->count);
     if (report->cell == NULL)
         return;
-    struct cell_record *record = report->cell->record;
-    struct origin made = origin_of(&record->alloc_thread, &record->alloc_stack);
+    struct call made = call_that_made(report->cell);
     say_stack(report, "allocated", made.thread, made.pcs, made.count);
     if (neb_block_of(report->cell).state != RECORD_LIVE) {
-        struct origin freed = origin_of(&record->free_thread, &record->free_stack);
+        struct call freed = call_that_freed(report->cell);
         say_stack(report, "freed", freed.thread, freed.pcs, freed.count);
     }
     say_bytes(report);
@@ -262,8 +273,7 @@ static void say_json(struct report *report)
         say_json_stack(report, "call", neb_os_thread_id(), report->pcs, report->count);
     if (report->cell != NULL) {
         struct block block = neb_block_of(report->cell);
-        struct cell_record *record = report->cell->record;
-        struct origin made = origin_of(&record->alloc_thread, &record->alloc_stack);
+        struct call made = call_that_made(report->cell);
         neb_text_string(&report->line, ",\"block\":{\"address\":");
         neb_text_decimal(&report->line, ptr_address(block.begin));
         neb_text_string(&report->line, ",\"size\":");
@@ -273,7 +283,7 @@ static void say_json(struct report *report)
         neb_text_string(&report->line, block.state == RECORD_LIVE ? ",\"freed\":false}" : ",\"freed\":true}");
         say_json_stack(report, "allocated", made.thread, made.pcs, made.count);
         if (block.state != RECORD_LIVE) {
-            struct origin freed = origin_of(&record->free_thread, &record->free_stack);
+            struct call freed = call_that_freed(report->cell);
             say_json_stack(report, "freed", freed.thread, freed.pcs, freed.count);
         }
     }

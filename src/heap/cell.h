@@ -20,11 +20,12 @@ NEB_INLINE struct cell cell_in_slab(const struct slab *slab, size_t index, size_
     struct cell cell = {ptr_add(slab->base, index * bytes), bytes, NULL, NULL, NULL, NULL, CELL_SMALL};
     if (neb_records_kept == RECORDS_WHOLE && slab->records != NULL) {
         struct cell_record *records = slab->records;
-        cell.record = &records[index];
-        cell.state = &records[index].state;
+        struct cell_record_of_origin *with_origins = slab->records;
+        cell.record = POLICY_STACKS ? &with_origins[index].record : &records[index];
+        cell.state = &cell.record->state;
     } else if (slab->records != NULL) {
         _Atomic uint8_t *states = slab->records;
-        cell.record = &neb_record_of_none;
+        cell.record = &neb_record_of_none.record;
         cell.state = &states[index];
     }
     return cell;

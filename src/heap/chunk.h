@@ -29,7 +29,7 @@ struct chunk {
     uint8_t head[CHUNK_GRANULES];     /* first granule of the slab or block that has granule i */
     uint8_t granules[CHUNK_GRANULES]; /* of the large block that begins at granule i */
     struct slab slab[CHUNK_GRANULES]; /* the slab that begins at granule i */
-    struct cell_record record[CHUNK_GRANULES]; /* of the large block that begins at granule i */
+    struct cell_record_of_origin record[CHUNK_GRANULES]; /* of the large block that begins at granule i */
     _Atomic size_t slack[CHUNK_GRANULES]; /* where blocks are checked: bytes of it behind the program's block */
 };
 

@@ -27,7 +27,7 @@ void *neb_large_alloc(size_t size, size_t alignment, bool *zeroed)
         return NULL;
     unsigned char *base = granules_base(&taken);
     taken.chunk->granules[taken.first] = (uint8_t)taken.count;
-    atomic_store_explicit(&taken.chunk->record[taken.first].state, RECORD_NONE, memory_order_relaxed); /* P1 orders it */
+    atomic_store_explicit(&taken.chunk->record[taken.first].record.state, RECORD_NONE, memory_order_relaxed); /* P1 orders it */
     if (taken.count > 1)
         neb_page_map_fill(base + GRANULE_BYTES, taken.count - 1, ENTRY_LARGE_BODY);
     neb_page_map_fill(base, 1, ENTRY_LARGE_HEAD);

@@ -8,13 +8,14 @@
 #include "os/lock.h"
 #include <string.h>
 
-struct cell_record neb_record_of_none;
+struct cell_record_of_origin neb_record_of_none;
 bool neb_states_are_in_window;
 enum records neb_records_kept; /* both written before there are threads */
 
 static unsigned order_of(const struct slab *slab)
 {
-    size_t bytes = neb_records_kept == RECORDS_WHOLE ? sizeof(struct cell_record) : 1;
+    enum { WHOLE = POLICY_STACKS ? sizeof(struct cell_record_of_origin) : sizeof(struct cell_record) };
+    size_t bytes = neb_records_kept == RECORDS_WHOLE ? WHOLE : 1;
     unsigned order = bits_log2_ceil(neb_size_class[slab->class_index].capacity * bytes);
     return order < 8 ? 8 : order;
 }
@@ -99,7 +100,7 @@ bool neb_records_are_enabled(void)
 
 static struct cell cell_of_run(struct chunk *chunk, unsigned first)
 {
-    struct cell_record *record = neb_records_kept == RECORDS_OFF ? NULL : &chunk->record[first];
+    struct cell_record *record = neb_records_kept == RECORDS_OFF ? NULL : &chunk->record[first].record;
     return (struct cell){ptr_add(chunk->base, (size_t)first << GRANULE_SHIFT), (size_t)chunk->granules[first] << GRANULE_SHIFT,
                          record, record == NULL ? NULL : &record->state, NULL, &chunk->slack[first], CELL_LARGE};
 }

@@ -19,6 +19,8 @@
 #ifndef NEB_HEAP_RECORD_H
 #define NEB_HEAP_RECORD_H
 
+#include "base/attr.h"
+#include "policy/policy.h"
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,13 +35,22 @@ enum record_state {
 };
 
 struct cell_record {
-    _Atomic uint32_t alloc_stack, free_stack;   /* check/stacks.h; 0: none */
-    _Atomic uint16_t alloc_thread, free_thread; /* numbers of threads; 0: unknown */
-    _Atomic uint16_t slack;                     /* small: bytes of the cell behind the block */
-    _Atomic uint8_t form;                       /* kind, the front's log2, whether it was resized: check/ packs them */
+    _Atomic uint16_t slack; /* small: bytes of the cell behind the block */
+    _Atomic uint8_t form;   /* kind, the front's log2, whether it was resized: check/ packs them */
     _Atomic uint8_t state;
 };
-_Static_assert(sizeof(struct cell_record) == 16, "four in a cache line");
+
+struct cell_origin {
+    _Atomic uint32_t alloc_stack, free_stack;   /* check/stacks.h; 0: none */
+    _Atomic uint16_t alloc_thread, free_thread; /* numbers of threads; 0: unknown */
+};
+
+/* Slabs have these in the variants that take stacks (cell_origin), else the record alone: sixteen in a cache line, not four. */
+struct cell_record_of_origin {
+    struct cell_record record;
+    struct cell_origin origin;
+};
+_Static_assert(sizeof(struct cell_record) == 4 && sizeof(struct cell_record_of_origin) == 16, "whole cache lines");
 
 struct slab;
 struct size_class;
@@ -49,15 +60,22 @@ enum cell_kind { CELL_SMALL, CELL_LARGE, CELL_HUGE };
 struct cell {
     unsigned char *base;
     size_t bytes;
-    struct cell_record *record; /* NULL: the block was made before records were; neb_record_of_none: only its state is kept */
+    struct cell_record *record; /* NULL: the block was made before records were; that of neb_record_of_none: only its state is kept */
     _Atomic uint8_t *state;
     size_t *front;               /* huge: where this stands, since the record may not hold it; else NULL */
     _Atomic size_t *slack;       /* large and huge: so does this; small: NULL */
     enum cell_kind kind;
 };
 
-/* Reads as that of a block that fills its cell. Never written. */
-extern struct cell_record neb_record_of_none;
+/* Reads as that of a block that fills its cell, and of which nothing is known. Never written. */
+extern struct cell_record_of_origin neb_record_of_none;
+
+/* What is known of a cell's origin, where the variant takes stacks; else nothing, never written. */
+NEB_INLINE struct cell_origin *cell_origin(const struct cell *cell)
+{
+    struct cell_record_of_origin *whole = (void *)cell->record;
+    return POLICY_STACKS ? &whole->origin : &neb_record_of_none.origin;
+}
 
 enum records { RECORDS_OFF, RECORDS_STATES, RECORDS_WHOLE };
 

@@ -73,6 +73,21 @@ START_TEST(blocks_that_were_taken_keep_their_places_until_they_leave)
 }
 END_TEST
 
+START_TEST(sheets_go_round_however_many_blocks_come_and_go)
+{
+    size_t next = 0, oldest = 0;
+    neb_quarantine_init((size_t)1 << 40);
+    for (size_t round = 0; next < sizeof blocks - 4000; round++) {
+        for (size_t i = 0; i < round * 37 % 4000; i++)
+            ck_assert_int_eq(add(&blocks[next++], 1), QUARANTINE_HOLDS);
+        size_t leaves = round % 5 == 0 ? next - oldest : (next - oldest) * (round % 7) / 7;
+        for (size_t i = 0; i < leaves; i++)
+            ck_assert_ptr_eq(take(true), &blocks[oldest++]);
+        ck_assert_uint_eq(neb_quarantine_gather(), next - oldest);
+    }
+}
+END_TEST
+
 START_TEST(without_a_budget_nothing_is_taken_in)
 {
     neb_quarantine_init(0);
@@ -206,6 +221,7 @@ END_TEST
 
 UNIT_MAIN("quarantine", HOLDS(blocks_leave_in_the_order_in_which_they_came_once_they_weigh_too_much),
           HOLDS(too_many_light_blocks_leave_too_and_a_full_ring_refuses), HOLDS(blocks_that_were_taken_keep_their_places_until_they_leave),
+          HOLDS(sheets_go_round_however_many_blocks_come_and_go),
           HOLDS(without_a_budget_nothing_is_taken_in), HOLDS(a_tray_is_passed_on_when_it_is_full_or_heavy_or_wanted),
           HOLDS(a_tray_that_finds_the_ring_full_keeps_what_it_has_and_empties_later), HOLDS(every_block_comes_out_once_whatever_threads_do),
           HOLDS(a_handler_that_interrupts_an_add_loses_nothing))
