@@ -197,10 +197,19 @@ static NEB_NOINLINE void *long_malloc(size_t size)
     return NEB_LIKELY(block != NULL) ? block : neb_out_of_memory();
 }
 
+static NEB_SELDOM NEB_NOINLINE void *hardened_malloc_rest(struct heap *heap, size_t size)
+{
+    void *block = neb_hardened_alloc_rest(heap, size);
+    return block != NULL ? block : long_malloc(size);
+}
+
 static NEB_SELDOM NEB_NOINLINE void *checked_malloc(size_t size)
 {
-    void *block = neb_hardened_alloc(size);
-    return NEB_LIKELY(block != NULL) ? block : long_malloc(size);
+    struct heap *heap;
+    void *block = hardened_alloc(size, &heap);
+    if (NEB_LIKELY(block != NULL))
+        return block;
+    return heap == NULL ? long_malloc(size) : hardened_malloc_rest(heap, size);
 }
 
 static NEB_NOINLINE void *plain_malloc(size_t size)

@@ -149,17 +149,30 @@ static NEB_NOINLINE void long_free(void *p)
     neb_free_any(p, &(struct check_call){.name = "free", .place = &place});
 }
 
-static NEB_NOINLINE void free_rest(void *p)
+static NEB_SELDOM NEB_NOINLINE void hardened_free_rest(struct heap *heap, void *p)
 {
-    if (!check_is_on() || !neb_hardened_free(p))
+    if (!neb_hardened_free_rest(heap, p))
         long_free(p);
+}
+
+static NEB_SELDOM NEB_NOINLINE void checked_free_call(void *p)
+{
+    struct heap *heap;
+    if (hardened_free(p, &heap))
+        return;
+    if (heap == NULL)
+        long_free(p);
+    else
+        hardened_free_rest(heap, p);
 }
 
 /* Most calls that are slow free another thread's block. */
 NEB_NOINLINE void neb_free_slow(void *p)
 {
-    if (POLICY_EVERY_CALL_SLOW || check_is_on() || !neb_pool_give_short(heap_current(), p))
-        free_rest(p);
+    if (POLICY_EVERY_CALL_SLOW || check_is_on())
+        checked_free_call(p);
+    else if (!neb_pool_give_short(heap_current(), p))
+        long_free(p);
 }
 
 NEB_SELDOM void neb_free_checked(void *p, const char *call, unsigned family, size_t size, size_t alignment)

@@ -19,9 +19,9 @@ static void window_refresh(struct heap *heap)
         heap->window = window_copy();
 }
 
-void *neb_hardened_alloc_rest(struct heap *heap, size_t room)
+void *neb_hardened_alloc_rest(struct heap *heap, size_t size)
 {
-    void *block = bin_pop(&heap->bin[size_class_of(room)]);
+    void *block = bin_pop(&heap->bin[size_class_of(size + 1)]);
     _Atomic uint8_t *state = block == NULL ? NULL : state_of(block);
     window_refresh(heap);
     if (state != NULL)
@@ -71,4 +71,17 @@ bool neb_hardened_free_rest(struct heap *heap, void *p)
     bool done = free_to(heap, p);
     hardened_leave();
     return done;
+}
+
+void *neb_hardened_alloc(size_t size)
+{
+    struct heap *heap;
+    void *block = hardened_alloc(size, &heap);
+    return block != NULL || heap == NULL ? block : neb_hardened_alloc_rest(heap, size);
+}
+
+bool neb_hardened_free(void *p)
+{
+    struct heap *heap;
+    return hardened_free(p, &heap) || (heap != NULL && neb_hardened_free_rest(heap, p));
 }

@@ -23,10 +23,13 @@
 #include "heap/slab.h"
 #include <string.h>
 
-/* The same where the short way is not short enough to be inline: big blocks, those outside the window or in a part of it that the heap does
- * not know yet. The heap is busy, and left. */
+/* Where the shortest way, which is inline, is not enough: big blocks, those outside the window or in a part of it that the heap does not
+ * know yet, blocks to be cleared. The heap is busy, and left. */
+void *neb_hardened_alloc_rest(struct heap *heap, size_t size);
 bool neb_hardened_free_rest(struct heap *heap, void *p);
-void *neb_hardened_alloc_rest(struct heap *heap, size_t room);
+/* Both ways. */
+void *neb_hardened_alloc(size_t size);
+bool neb_hardened_free(void *p);
 /* After a free on the long way: where that put the block into the magazine of the heap, whose slab's class is this, it waits too. */
 void neb_hardened_wait(struct heap *heap, unsigned class_index, void *p);
 
@@ -75,8 +78,11 @@ NEB_INLINE void hardened_give(struct bin *bin, struct waiting *waiting, void *p)
         *++bin->top = oldest;
 }
 
-NEB_INLINE void *neb_hardened_alloc(size_t size)
+/* The shortest way, without a call, so that who ends with it has no frame. NULL: *busy is the heap, which stays busy, for the rest to go on, or
+ * NULL, and only the long way is left. */
+NEB_INLINE void *hardened_alloc(size_t size, struct heap **busy)
 {
+    *busy = NULL;
     if (size >= SMALL_MAX || (POLICY_GUARD && neb_guard_is_wanted) || !hardened_is_short())
         return NULL;
     struct heap *heap = hardened_enter();
@@ -84,48 +90,48 @@ NEB_INLINE void *neb_hardened_alloc(size_t size)
         hardened_leave();
         return NULL;
     }
-    if (NEB_UNLIKELY(size >= BIG_MIN))
-        return neb_hardened_alloc_rest(heap, size + 1);
-    size_t offset = size_bin_offset(size + 1);
+    *busy = heap;
+    if (NEB_UNLIKELY(size >= FAST_MAX))
+        return NULL;
+    size_t offset = neb_bin_offset[size + 1];
     struct bin *bin = heap_bin_at(heap, offset);
     void *block = bin_newest(bin);
     size_t index = window_index_in(&heap->window, block);
-    _Atomic uint8_t *states;
-    if (NEB_UNLIKELY(block == NULL || index >= heap->window.count || (states = hardened_states(index)) == NULL))
-        return neb_hardened_alloc_rest(heap, size + 1);
+    if (NEB_UNLIKELY(block == NULL || index >= heap->window.count))
+        return NULL;
+    _Atomic uint8_t *states = hardened_states(index);
+    if (NEB_UNLIKELY(states == NULL))
+        return NULL;
     bin->top--;
-    size_t number = size_class_index(&neb_size_class[size_class_of_offset(offset)], ptr_address(block) % GRANULE_BYTES);
+    size_t number = size_class_index(size_class_at(offset), ptr_address(block) % GRANULE_BYTES);
     atomic_store_explicit(&states[number], RECORD_LIVE, memory_order_release); /* R2 */
     hardened_leave();
     return block;
 }
 
-/* Where no block begins there is no LIVE one either: what remains of a slab behind its last block has a state too, NONE. */
-NEB_INLINE bool neb_hardened_free(void *p)
+/* False: as NULL above. Where no block begins there is no LIVE one either: what remains of a slab behind its last block has a state too, NONE. */
+NEB_INLINE bool hardened_free(void *p, struct heap **busy)
 {
+    *busy = NULL;
     if (!hardened_is_short())
         return false;
-    struct heap *heap = hardened_enter();
+    struct heap *heap = *busy = hardened_enter();
     size_t index = window_index_in(&heap->window, p);
     if (NEB_UNLIKELY(index >= heap->window.count))
-        return neb_hardened_free_rest(heap, p);
+        return false;
     size_t offset = atomic_load_explicit(&heap->window.entry[index], memory_order_acquire) ^ heap->tag; /* P1 */
     if (NEB_UNLIKELY(offset >= BIG_FIRST_OFFSET))
-        return neb_hardened_free_rest(heap, p);
-    size_t class_index = size_class_of_offset(offset);
-    const struct size_class *class = &neb_size_class[class_index];
+        return false;
+    const struct size_class *class = size_class_at(offset);
     struct bin *bin = heap_bin_at(heap, offset);
     _Atomic uint8_t *states = hardened_states(index);
     size_t at = ptr_address(p) % GRANULE_BYTES, number = size_class_index(class, at);
-    bool done = NEB_LIKELY(number * class->size == at && states != NULL && bin->top != bin->limit) &&
-                NEB_LIKELY(hardened_release(&states[number]));
-    if (NEB_LIKELY(done)) {
-        if (check_has(CHECK_FILL)) /* it is free, but nobody else can take it before the thread leaves its heap */
-            memset(p, 0, class->size);
-        hardened_give(bin, &heap->waiting[class_index], p);
-    }
+    if (NEB_UNLIKELY(number * class->size != at || states == NULL || bin->top >= bin->limit || check_has(CHECK_FILL) ||
+                     !hardened_release(&states[number])))
+        return false;
+    hardened_give(bin, &heap->waiting[size_class_of_offset(offset)], p);
     hardened_leave();
-    return done;
+    return true;
 }
 
 #endif

@@ -9,7 +9,7 @@
  *
  * The heap only keeps the room and finds it; what stands in a record is the business of check/. Off until
  * neb_records_enable: then slab->records is NULL, nothing is spent. Where only states are wanted, a slab has an array of
- * those instead: 64 of them in a cache line, not four.
+ * those instead: 64 of them in a cache line.
  *
  * Invariant  a cell has one record for as long as it exists; the record's state is NONE when the cell was never
  *            handed out since
