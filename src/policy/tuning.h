@@ -168,7 +168,7 @@ enum {
     QUARANTINE_STEP = 64,   /* once it is full, so large a part of it leaves, */
     QUARANTINE_BATCH = 32,  /* so many blocks at a time */
     QUARANTINE_TRAY = 61,   /* blocks that a thread gathers before they come into the quarantine */
-    QUARANTINE_KIB_DEFAULT = 4096, /* with 16384 sqlite3, python and perl take 2.9, 1.8 and 1.7 times glibc's memory, with this 1.8, 1.6 and 1.6 */
+    QUARANTINE_KIB_DEFAULT = 3072, /* checked: with 4096 git, redis and python3 have more than twice glibc's memory, with 16384 sqlite3 2.9 times */
     HIDE_ALLOWANCE = 256,           /* large blocks that are hidden at their free before there has to be a millisecond for each (check/hide.h): */
     HIDE_ALWAYS_BYTES = 262144,     /* up to this size. bench: git 1.6 to 1.1 of default time at harden=1, checked 4.2 to 2.3 of glibc's */
     CHECKED_REFILL = 8,             /* blocks; frees go to the bitmaps. bench: 2 to 5 % on python3. With magazines for both it lost 5 %: the
