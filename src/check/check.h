@@ -107,7 +107,7 @@ enum check_answer neb_check_release(void *p, const struct check_call *call, void
  * what is oldest, which waits again, as the newest. any: without regard to the quarantine's size, for trimming and when memory is
  * short. */
 size_t neb_check_expired(void *raw[QUARANTINE_BATCH], bool any);
-/* How many blocks wait in quarantine. */
+/* How many blocks wait in quarantine, those on other threads' trays too. */
 size_t neb_check_waiting(void);
 /* Bytes of a block in use; what else p is, is reported. False: undressed, or reported. */
 bool neb_check_size(const void *p, const char *call, size_t *size);

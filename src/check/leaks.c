@@ -408,7 +408,7 @@ static bool spans_make(struct look *look)
 {
     size_t heaps = neb_heap_id_bound();
     look->heap.capacity = look->chunk_count + look->huge_count + 1;
-    look->skipped.capacity = look->heap.capacity + heaps + SPANS_OTHER;
+    look->skipped.capacity = look->heap.capacity + 2 * heaps + SPANS_OTHER; /* each heap has a tray and known stacks */
     size_t bytes = size_align_up(look->skipped.capacity * sizeof(struct span), neb_vm_page_size());
     look->skipped.span = neb_vm_map(bytes);
     if (look->skipped.span == NULL)

@@ -64,7 +64,7 @@ void neb_free_raw(void *p, const char *call)
     }
 }
 
-/* The pooled ones at the front of cells; how many. */
+/* The pooled ones that come first; how many. */
 static size_t pooled_free(void *const *cells, size_t count)
 {
     struct heap *heap = neb_heap_enter();

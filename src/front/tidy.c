@@ -8,7 +8,7 @@
 #include "heap/vacant.h"
 #include <errno.h>
 
-/* Not until none is left: the system may refuse to let go of some. */
+/* As many as wait now, not until none is left: the system may refuse to let go of some. */
 static void quarantine_drain(void)
 {
     void *raw[QUARANTINE_BATCH];
