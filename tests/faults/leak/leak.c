@@ -2,6 +2,7 @@
  * tests/faults/leaks. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <malloc.h>
 #include <nebmalloc/scope.h>
 #include <pthread.h>
 #include <signal.h>
@@ -125,6 +126,22 @@ static NOINLINE void *lose(void *unused)
 {
     (void)block(72);
     return unused;
+}
+
+static void *others[200];
+
+/* What the library remembers of a block that was freed is no pointer to the one that lies there now. */
+static NOINLINE void lost_where_a_freed_one_waited(void)
+{
+    void *p = block(56);
+    volatile uintptr_t hidden = ~(uintptr_t)p;
+    free(p);
+    malloc_trim(0);
+    for (int i = 0; i < 200; i++)
+        others[i] = block(56);
+    for (int i = 0; i < 200; i++)
+        if ((uintptr_t)others[i] == ~hidden)
+            others[i] = NULL;
 }
 
 static NOINLINE void lost_by_a_thread(void)
@@ -434,7 +451,7 @@ static const struct {
 } cases[] = {
 #define CASE(name) {#name, name}
     CASE(lost_one), CASE(lost_thrice), CASE(lost_two_places), CASE(lost_list), CASE(lost_ring), CASE(lost_tree), CASE(lost_large),
-    CASE(lost_huge), CASE(lost_aligned), CASE(lost_in_a_freed_block), CASE(lost_overwritten), CASE(lost_by_a_thread),
+    CASE(lost_huge), CASE(lost_aligned), CASE(lost_in_a_freed_block), CASE(lost_overwritten), CASE(lost_by_a_thread), CASE(lost_where_a_freed_one_waited),
     CASE(lost_unaligned), CASE(lost_empty), CASE(lost_below), CASE(lost_below_a_stack), CASE(lost_at_many_depths),
     CASE(kept_global), CASE(kept_by_its_middle), CASE(kept_by_the_middle_of_a_huge_one), CASE(kept_thread_local), CASE(kept_specific),
     CASE(kept_on_the_stack), CASE(kept_by_threads), CASE(kept_in_registers), CASE(kept_in_mappings), CASE(kept_by_a_coroutine),
