@@ -19,6 +19,6 @@ enum { POLICY_EVERY_CALL_SLOW = POLICY_FREE_EXACT || POLICY_FILL || POLICY_ORIGI
 /* Whether check/ captures call stacks, of all blocks or of those that are guarded. */
 enum { POLICY_STACKS = POLICY_ORIGIN || POLICY_GUARD };
 
-_Static_assert(!POLICY_FILL || POLICY_FREE_EXACT, "filling a block twice would hide that it was freed twice");
+_Static_assert(POLICY_FILL <= POLICY_FREE_EXACT, "filling a block twice would hide that it was freed twice");
 
 #endif
