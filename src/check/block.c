@@ -376,10 +376,9 @@ static enum quarantine_answer hidden_put(const struct cell *cell, void *p)
 /* NULL: the thread has no heap of its own now. */
 static struct tray *tray_of_thread(void)
 {
-    const struct tls *tls = &neb_tls;
-    if (tls->state != THREAD_HAS_HEAP && tls->state != THREAD_SLOW)
+    struct heap *heap = heap_own();
+    if (NEB_UNLIKELY(heap == NULL))
         return NULL;
-    struct heap *heap = tls->state == THREAD_SLOW ? tls->aside : tls->heap;
     if (NEB_UNLIKELY(heap->tray == NULL))
         heap->tray = neb_quarantine_tray();
     return heap->tray;

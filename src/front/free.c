@@ -29,6 +29,16 @@ static NEB_COLD void free_unknown(void *p, uint32_t entry, const char *call)
     neb_fault_invalid(call, p);
 }
 
+/* After blocks came back to the heap. */
+static void given_leave(struct heap *heap)
+{
+    heap_tick(heap);
+    heap_watch_some(heap);
+    neb_heap_leave(heap);
+    if (POLICY_TRACE)
+        neb_recorder_look();
+}
+
 static void pool_free(void *p, uint32_t entry, const char *call)
 {
     struct heap *heap = neb_heap_enter();
@@ -38,11 +48,7 @@ static void pool_free(void *p, uint32_t entry, const char *call)
     neb_pool_give(heap, p, call);
     if (check_is_on())
         neb_hardened_wait(heap, entry_class(entry), p);
-    heap_tick(heap);
-    heap_watch_some(heap);
-    neb_heap_leave(heap);
-    if (POLICY_TRACE)
-        neb_recorder_look();
+    given_leave(heap);
 }
 
 static NEB_COLD void emergency_free(void *p, uint32_t entry, const char *call)
@@ -64,29 +70,31 @@ void neb_free_raw(void *p, const char *call)
     }
 }
 
-/* The pooled ones that come first; how many. */
-static size_t pooled_free(void *const *cells, size_t count)
+static size_t pooled_first(void *const *cells, size_t count)
+{
+    size_t pooled = 0;
+    while (pooled < count && entry_is_pooled(page_map_load(cells[pooled])))
+        pooled++;
+    return pooled;
+}
+
+static void pooled_free(void *const *cells, size_t count)
 {
     struct heap *heap = neb_heap_enter();
-    size_t given = 0;
-    for (uint32_t entry; given < count && entry_is_pooled(entry = page_map_load(cells[given])); given++)
-        if (POLICY_COUNT)
-            counter_add(&heap->pool[entry_class(entry)].counts.frees, 1);
-    neb_pool_give_all(heap, cells, given, "free");
-    heap_tick(heap);
-    heap_watch_some(heap);
-    neb_heap_leave(heap);
-    return given;
+    for (size_t i = 0; POLICY_COUNT && i < count; i++)
+        counter_add(&heap->pool[entry_class(page_map_load(cells[i]))].counts.frees, 1);
+    neb_pool_give_all(heap, cells, count, "free");
+    given_leave(heap);
 }
 
 void neb_free_raws(void *const *cells, size_t count)
 {
-    while (count > 0) {
-        size_t given = pooled_free(cells, count);
-        if (given < count)
+    for (size_t given = 0, pooled; given < count; given += pooled) {
+        pooled = pooled_first(cells + given, count - given);
+        if (pooled != 0)
+            pooled_free(cells + given, pooled);
+        else
             neb_free_raw(cells[given++], "free");
-        cells += given;
-        count -= given;
     }
 }
 

@@ -21,7 +21,6 @@
 #include "front/alloc.h"
 #include "heap/heap.h"
 #include "heap/slab.h"
-#include <string.h>
 
 /* Where the shortest way, which is inline, is not enough: big blocks, those outside the window or in a part of it that the heap does not
  * know yet, blocks to be cleared. The heap is busy, and left. */
@@ -126,7 +125,7 @@ NEB_INLINE bool hardened_free(void *p, struct heap **busy)
     struct bin *bin = heap_bin_at(heap, offset);
     _Atomic uint8_t *states = hardened_states(index);
     size_t at = ptr_address(p) % GRANULE_BYTES, number = size_class_index(class, at);
-    if (NEB_UNLIKELY(number * class->size != at || states == NULL || bin->top >= bin->limit || check_has(CHECK_FILL) ||
+    if (NEB_UNLIKELY(number * class->size != at || states == NULL || bin->top == bin->limit || check_has(CHECK_FILL) ||
                      !hardened_release(&states[number])))
         return false;
     hardened_give(bin, &heap->waiting[size_class_of_offset(offset)], p);

@@ -370,8 +370,8 @@ NEB_SELDOM void neb_heap_resume(const struct interruption *interruption)
 NEB_THREADED void neb_heap_end(void)
 {
     neb_heap_end_left_handler();
-    struct heap *heap = neb_tls.state == THREAD_SLOW ? neb_tls.aside : neb_tls.heap;
-    if (!is_with_heap(neb_tls.state))
+    struct heap *heap = heap_own();
+    if (heap == NULL)
         return;
     tls_set(&neb_tls, &neb_heap_none);
     neb_tls.state = THREAD_ENDED;

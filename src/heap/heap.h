@@ -136,16 +136,22 @@ NEB_INLINE struct heap *heap_source(void)
     return neb_tls.source;
 }
 
+/* The thread's own, which its fast paths may not see; NULL: it has none now. */
+NEB_INLINE struct heap *heap_own(void)
+{
+    const struct tls *tls = &neb_tls;
+    return tls->state == THREAD_HAS_HEAP ? tls->heap : tls->state == THREAD_SLOW ? tls->aside : NULL;
+}
+
 /* The next mallocs of the thread, if it has a heap. */
 NEB_INLINE void heap_watch(void)
 {
-    struct tls *tls = &neb_tls;
-    if (POLICY_EVERY_CALL_SLOW || (tls->state != THREAD_HAS_HEAP && tls->state != THREAD_SLOW))
+    struct heap *heap = POLICY_EVERY_CALL_SLOW ? NULL : heap_own();
+    if (heap == NULL)
         return;
-    struct heap *heap = tls->state == THREAD_SLOW ? tls->aside : tls->heap;
     if (heap->watched < WATCHED_BUSY)
         heap->watched = WATCHED_BUSY;
-    tls->source = &neb_heap_none;
+    neb_tls.source = &neb_heap_none;
 }
 
 /* After a slow free. */

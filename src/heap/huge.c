@@ -29,7 +29,7 @@ struct huge {
     uint32_t freed_ms;
     uint32_t origin; /* of which mapping it is a part: neighbours of one origin can be joined */
     bool in_use;
-    struct cell_record_of_origin record; /* where blocks are checked, */
+    struct cell_record_of_origin whole; /* where blocks are checked, */
     size_t front;               /* bytes of the mapping before */
     _Atomic size_t slack;       /* and behind the program's block */
     struct list_node node; /* free slots, or kept mappings */
@@ -371,7 +371,7 @@ static struct huge *huge_map(size_t bytes, size_t alignment)
 
 static void publish(struct huge *slot)
 {
-    atomic_store_explicit(&slot->record.record.state, RECORD_NONE, memory_order_relaxed); /* P1 orders it */
+    atomic_store_explicit(&slot->whole.record.state, RECORD_NONE, memory_order_relaxed); /* P1 orders it */
     neb_lock_take(&neb_locks[LOCK_HUGE]);
     slot->in_use = true;
     count_use(1, slot->bytes);
@@ -507,7 +507,7 @@ bool neb_huge_around(const void *p, const void **base, size_t *bytes)
 
 static struct cell cell_of_slot(struct huge *slot)
 {
-    struct cell_record *record = neb_records_are_enabled() ? &slot->record.record : NULL;
+    struct cell_record *record = neb_records_are_enabled() ? &slot->whole.record : NULL;
     return (struct cell){slot->in_use ? slot->base : NULL, slot->bytes, record, record == NULL ? NULL : &record->state,
                          &slot->front, &slot->slack, CELL_HUGE};
 }

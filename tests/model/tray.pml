@@ -94,22 +94,18 @@ inline tray_pass_on()
 inline ring_leave()
 {
     d_step {
+        b = 1;
+        do
+        :: b <= BLOCKS && where[b] != in_ring -> b++
+        :: else -> break
+        od;
         if
-        :: where[1] == in_ring -> where[1] = gone; places--
-        :: else ->
-            if
-            :: where[2] == in_ring -> where[2] = gone; places--
-            :: else ->
-                if
-                :: where[3] == in_ring -> where[3] = gone; places--
-                :: else ->
-                    if
-                    :: where[4] == in_ring -> where[4] = gone; places--
-                    :: else
-                    fi
-                fi
-            fi
-        fi
+        :: b <= BLOCKS ->
+            where[b] = gone;
+            places--
+        :: else
+        fi;
+        b = 0
     }
 }
 
@@ -202,13 +198,18 @@ init
         tray_empty();
         ring_leave()
     od;
-    ring_leave();
-    ring_leave();
-    ring_leave();
-    ring_leave();
+    do
+    :: places == 0 -> break
+    :: places != 0 -> ring_leave()
+    od;
     lock = 0;
     d_step {
-        assert(places == 0); /* T2 */
-        assert(where[1] == gone && where[2] == gone && where[3] == gone && where[4] == gone)
+        b = 1;
+        do
+        :: b <= BLOCKS ->
+            assert(where[b] == gone); /* T2 */
+            b++
+        :: else -> break
+        od
     }
 }
