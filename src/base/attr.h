@@ -6,6 +6,8 @@
 #define NEB_COLD __attribute__((cold, noinline))
 #define NEB_NOINLINE __attribute__((noinline))
 #define NEB_EXPORT __attribute__((visibility("default")))
+/* A variable that is declared here and stands in this library: its address needs no table. -fvisibility=hidden says that of definitions alone. */
+#define NEB_HIDDEN __attribute__((visibility("hidden")))
 #define NEB_LIKELY(x) __builtin_expect(!!(x), 1)
 #define NEB_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #if defined(__has_attribute) && defined(__clang__)

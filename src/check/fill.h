@@ -13,7 +13,7 @@ enum { CANARY_PERIOD = 16 };
 
 /* By address modulo the period, so that a copy of a canary to another place mostly shows too. Twice: what belongs to any address
  * stands in one piece. */
-extern unsigned char neb_canary_key[2 * CANARY_PERIOD];
+extern NEB_HIDDEN unsigned char neb_canary_key[2 * CANARY_PERIOD];
 
 NEB_INLINE const unsigned char *canary_for(const unsigned char *p)
 {

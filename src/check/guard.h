@@ -37,7 +37,7 @@ struct guard_options {
 };
 
 /* Whether all blocks are to be guarded that the filter takes. */
-extern bool neb_guard_is_wanted;
+extern NEB_HIDDEN bool neb_guard_is_wanted;
 
 /* Once, before there are threads. False: there is no address space. */
 bool neb_guard_init(const struct guard_options *options);

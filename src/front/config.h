@@ -78,8 +78,8 @@ struct option {
     const char *help;
 };
 
-extern const struct option neb_options[OPTION_COUNT];
-extern const struct text_option neb_text_options[TEXT_OPTION_COUNT];
+extern NEB_HIDDEN const struct option neb_options[OPTION_COUNT];
+extern NEB_HIDDEN const struct text_option neb_text_options[TEXT_OPTION_COUNT];
 
 /* What holds where nothing else is said. */
 NEB_INLINE void config_defaults(uint64_t values[OPTION_COUNT])

@@ -122,8 +122,8 @@ struct tls {
 };
 _Static_assert(sizeof(struct tls) <= 40, "static thread-local storage is scarce for libraries loaded late");
 
-extern _Thread_local struct tls neb_tls __attribute__((tls_model("initial-exec")));
-extern struct heap neb_heap_none, neb_heap_shared;
+extern NEB_HIDDEN _Thread_local struct tls neb_tls __attribute__((tls_model("initial-exec")));
+extern NEB_HIDDEN struct heap neb_heap_none, neb_heap_shared;
 
 NEB_INLINE struct heap *heap_current(void)
 {

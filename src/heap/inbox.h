@@ -10,6 +10,7 @@
 #ifndef NEB_HEAP_INBOX_H
 #define NEB_HEAP_INBOX_H
 
+#include "base/attr.h"
 #include "policy/tuning.h"
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -26,7 +27,7 @@ struct inbox {
 };
 
 /* Closed is what no batch can be at. */
-extern struct batch neb_inbox_closed;
+extern NEB_HIDDEN struct batch neb_inbox_closed;
 
 /* False: the inbox is closed, the batch is still the caller's. */
 bool neb_inbox_push(struct inbox *inbox, struct batch *batch);

@@ -53,12 +53,12 @@ struct chunk_leaf {
  * Ownership  of each: the owner of the slab */
 typedef _Atomic(_Atomic uint8_t *) window_states;
 
-extern _Atomic uintptr_t neb_window_last; /* the highest address that the window covers; written once */
-extern _Atomic size_t neb_window_count;   /* entries that may be read; grows */
-extern _Atomic(_Atomic uint32_t *) neb_window_entry; /* written once */
-extern _Atomic(window_states *) neb_window_states;   /* written once, before there are threads; NULL: not kept */
-extern _Atomic(struct entry_leaf *) neb_entry_root[LEAF_COUNT];
-extern _Atomic(struct chunk_leaf *) neb_chunk_root[LEAF_COUNT];
+extern NEB_HIDDEN _Atomic uintptr_t neb_window_last; /* the highest address that the window covers; written once */
+extern NEB_HIDDEN _Atomic size_t neb_window_count;   /* entries that may be read; grows */
+extern NEB_HIDDEN _Atomic(_Atomic uint32_t *) neb_window_entry; /* written once */
+extern NEB_HIDDEN _Atomic(window_states *) neb_window_states;   /* written once, before there are threads; NULL: not kept */
+extern NEB_HIDDEN _Atomic(struct entry_leaf *) neb_entry_root[LEAF_COUNT];
+extern NEB_HIDDEN _Atomic(struct chunk_leaf *) neb_chunk_root[LEAF_COUNT];
 
 /* A heap's own copy of the window, so that free() needs no second cache line and the compiler no atomic load. What
  * grew since it was made is found by the slow path, which makes it anew. */

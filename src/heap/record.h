@@ -68,7 +68,7 @@ struct cell {
 };
 
 /* Reads as that of a block that fills its cell, and of which nothing is known. Never written. */
-extern struct cell_record_of_origin neb_record_of_none;
+extern NEB_HIDDEN struct cell_record_of_origin neb_record_of_none;
 
 /* What is known of a cell's origin, where the variant takes stacks; else nothing, never written. */
 NEB_INLINE struct cell_origin *cell_origin(const struct cell *cell)
@@ -83,7 +83,7 @@ enum records { RECORDS_OFF, RECORDS_STATES, RECORDS_WHOLE };
 void neb_records_enable(enum records wanted);
 bool neb_records_are_enabled(void);
 /* Whether the page map's window leads to states. */
-extern bool neb_states_are_in_window;
+extern NEB_HIDDEN bool neb_states_are_in_window;
 /* For the makers of slabs. False: no memory. */
 bool neb_records_make(struct slab *slab);
 void neb_records_drop(struct slab *slab);

@@ -27,11 +27,11 @@ struct size_class {
     uint16_t granules; /* of a slab */
 };
 
-extern const struct size_class neb_size_class[CLASS_COUNT];
+extern NEB_HIDDEN const struct size_class neb_size_class[CLASS_COUNT];
 /* Offset of the bin in struct heap: by the size up to FAST_MAX, then by (size + 127) / 128, of which all larger classes are multiples.
  * Little, so that few of its pages are mapped. */
 enum { MEDIUM_SHIFT = 7, MEDIUM_STEP_FIRST = (FAST_MAX >> MEDIUM_SHIFT) + 1 };
-extern const uint16_t neb_bin_offset[FAST_MAX + 1 + (SMALL_MAX >> MEDIUM_SHIFT) + 1 - MEDIUM_STEP_FIRST];
+extern NEB_HIDDEN const uint16_t neb_bin_offset[FAST_MAX + 1 + (SMALL_MAX >> MEDIUM_SHIFT) + 1 - MEDIUM_STEP_FIRST];
 
 NEB_INLINE bool size_class_is_big(const struct size_class *class)
 {

@@ -36,7 +36,7 @@ struct lock {
 };
 
 /* All locks there are, by rank. */
-extern struct lock neb_locks[LOCK_COUNT];
+extern NEB_HIDDEN struct lock neb_locks[LOCK_COUNT];
 
 /* What the calling thread holds. A signal handler that came while locks is not 0 could wait for itself for ever: it
  * is put off until the last one is given (os/signal.h). */
@@ -52,7 +52,7 @@ struct hold {
     uint16_t number;           /* check/block.c */
 };
 _Static_assert(sizeof(struct hold) <= 16, "static thread-local storage is scarce for libraries loaded late");
-extern _Thread_local struct hold neb_hold __attribute__((tls_model("initial-exec")));
+extern NEB_HIDDEN _Thread_local struct hold neb_hold __attribute__((tls_model("initial-exec")));
 
 /* A moment for whoever waits in a loop. */
 void neb_lock_pause(void);

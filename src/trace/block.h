@@ -79,9 +79,9 @@ struct block_leaf {
     unsigned char *_Atomic array[LEAF_GRANULES];
 };
 
-extern struct block_kind neb_block_kind[BLOCK_KINDS]; /* by neb_block_init */
-extern unsigned char *_Atomic *neb_block_window; /* NULL: there is no memory for one; by neb_block_init */
-extern struct block_leaf *_Atomic neb_block_root[LEAF_COUNT];
+extern NEB_HIDDEN struct block_kind neb_block_kind[BLOCK_KINDS]; /* by neb_block_init */
+extern NEB_HIDDEN unsigned char *_Atomic *neb_block_window; /* NULL: there is no memory for one; by neb_block_init */
+extern NEB_HIDDEN struct block_leaf *_Atomic neb_block_root[LEAF_COUNT];
 
 /* Before the first block is recorded, by one thread. */
 void neb_block_init(void);

@@ -59,7 +59,7 @@ struct lane {
 };
 
 /* The calling thread's, begun or not; NULL: it has none. */
-extern _Thread_local struct lane *neb_lane_own __attribute__((tls_model("initial-exec")));
+extern NEB_HIDDEN _Thread_local struct lane *neb_lane_own __attribute__((tls_model("initial-exec")));
 
 /* Mode sample, where no allocations are guarded: whether the next sample lies behind this allocation, of which nothing then needs to be told: neither the
  * lane is entered nor a function called. A signal that comes in between may cost a sample's distance some bytes, no more. */

@@ -24,8 +24,8 @@
 enum { SITE_LOCK_BITS = 8 }; /* the word with the lock has the number above */
 _Static_assert(ROWS_CHUNKS_MAX << ROWS_PLACE_BITS <= 1 << 24, "a block's record has 24 bits for its site, as has the lock's word");
 
-extern struct rows neb_site_rows;
-extern struct nbt_site neb_site_nowhere; /* takes what belongs to no site; its number is 0 */
+extern NEB_HIDDEN struct rows neb_site_rows;
+extern NEB_HIDDEN struct nbt_site neb_site_nowhere; /* takes what belongs to no site; its number is 0 */
 
 /* The site where a node's stack is counted. note: kept with the stack by the caller (capture.h); may be NULL. */
 struct nbt_site *neb_site_find(uint32_t node, void **note);

@@ -42,8 +42,8 @@ union trace_page {
     unsigned char bytes[STATE_BYTES];
 };
 
-extern union trace_page neb_trace_page;
-extern uint32_t neb_trace_guards; /* 1 or 0; written once, before there are threads */
+extern NEB_HIDDEN union trace_page neb_trace_page;
+extern NEB_HIDDEN uint32_t neb_trace_guards; /* 1 or 0; written once, before there are threads */
 
 NEB_INLINE uint32_t trace_watch(void)
 {
