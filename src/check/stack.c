@@ -1,6 +1,6 @@
 /* stack.c - see stack.h.
  *
- *   place --> newest->next, the set's ways: all words as they were? --> its number
+ *   place --> the guess, the set's ways: all words as they were? --> its number
  *         --> walk, into a draft, guided by the newest --> stacks.h --> its number; kept in the set when it comes again
  *
  * The order of frames and checks is from the innermost outwards. What the frame pointer is matters only where a frame is based
@@ -23,7 +23,11 @@ enum {
     RECENT = 1024,     /* stacks that came lately, whose numbers are known by their hashes: the table of all stacks is in no cache */
     CHECKS_MAX = 40,   /* a stack with more is not remembered */
     FRAMES_MAX = STACK_DEPTH_MAX + STACK_OWN_FRAMES,
-    FRAMES_KEPT = 17   /* a stack with more guides no walk */
+    FRAMES_KEPT = 17,  /* a stack with more guides no walk */
+    /* What comes next is guessed from a number in which the newest stack has all bits, and those before as many fewer as they are older. */
+    HISTORY_BITS = 11,
+    HISTORY_SHIFT = 3,
+    STACK_ORDER = 6    /* of what addresses of stacks are multiples of */
 };
 /* Slots further than this from a stack's anchor are not compared. */
 enum { DISTANCE_MAX = 1 << 30, NO_SLOT = INT32_MIN };
@@ -38,9 +42,8 @@ struct frame {
 };
 
 /* Of what was read along a stack: pc, sp and depth tell whether it begins and ends in the same way, the checks whether it is the same. */
-struct NEB_ALIGNED(64) stack {
+struct NEB_ALIGNED(1 << STACK_ORDER) stack {
     uintptr_t pc, sp, fp, anchor;
-    struct stack *next; /* that came after this one the last time, or one that took its place; NULL: none did */
     uint32_t number;    /* 0: empty */
     uint8_t depth, frame_count, check_count;
     bool uses_fp;       /* the first frame's fp decided something */
@@ -65,12 +68,15 @@ struct known {
     struct reach reach;
     struct stack *newest; /* kept, or a draft; NULL: none */
     unsigned victim;      /* the way that makes room for the next stack */
+    uint16_t history;     /* which stacks came lately */
+    uint16_t guess[1 << HISTORY_BITS]; /* the one that came after them the last time, as its distance from here >> STACK_ORDER; 0: none did */
     struct stack draft[2]; /* where walks are made, in turn: the newest stack may be one, and guides the next */
     struct recent recent[RECENT];
     struct tag tag[KNOWN_SETS][KNOWN_WAYS];
     struct stack stack[KNOWN_SETS][KNOWN_WAYS]; /* of an empty tag: never written */
 };
 _Static_assert(sizeof(struct known) <= 1 << KNOWN_ORDER, "what is remembered is one array of metadata");
+_Static_assert(KNOWN_ORDER - STACK_ORDER <= 16, "a guess has 16 bits");
 _Static_assert(sizeof(struct stack) % 128 == 64, "neighbours' first lines fall into different sets of a cache");
 
 void neb_stack_enable(void)
@@ -347,6 +353,25 @@ static unsigned set_of(const struct place *place)
     return (unsigned)((place->pc ^ place->sp >> 3) * UINT64_C(0x9E3779B97F4A7C15) >> (64 - KNOWN_SET_BITS));
 }
 
+static uint16_t distance_within(const struct known *known, const struct stack *stack)
+{
+    return (uint16_t)(ptr_offset(stack, known) >> STACK_ORDER);
+}
+
+NEB_INLINE void history_add(struct known *known, struct stack *stack)
+{
+    uint32_t bits = distance_within(known, stack) * 0x9E3779B1u >> (32 - HISTORY_BITS);
+    known->newest = stack;
+    known->history = (uint16_t)(((unsigned)known->history << HISTORY_SHIFT ^ bits) % (1 << HISTORY_BITS));
+}
+
+/* A stack that was remembered already, or is from now on. */
+static void guess_learn(struct known *known, struct stack *stack)
+{
+    known->guess[known->history] = distance_within(known, stack);
+    history_add(known, stack);
+}
+
 static struct stack *draft_keep(struct known *known, unsigned set, const struct stack *draft)
 {
     unsigned way = known->victim++ % KNOWN_WAYS;
@@ -371,7 +396,6 @@ static bool draft_walk(struct known *known, struct stack *draft, const struct pl
     draft->sp = place->sp;
     draft->fp = place->fp;
     draft->anchor = guide.stack == NULL ? place->sp : guide.stack->anchor;
-    draft->next = NULL;
     draft->depth = (uint8_t)*count;
     draft->uses_fp = false;
     neb_reach_move(&known->reach, place->stack);
@@ -393,7 +417,7 @@ static NEB_NOINLINE uint32_t number_slow(struct known *known, unsigned set, cons
         known->newest = NULL;
         known->thread = ptr_address(&neb_tls);
     }
-    struct stack *newest = known->newest, *draft = &known->draft[newest == &known->draft[0]];
+    struct stack *draft = &known->draft[known->newest == &known->draft[0]];
     bool is_sound = draft_walk(known, draft, place, pcs, &count);
     uint64_t hash = neb_stacks_hash(pcs, (int)count);
     struct recent *recent = &known->recent[hash % RECENT];
@@ -401,10 +425,10 @@ static NEB_NOINLINE uint32_t number_slow(struct known *known, unsigned set, cons
     if (is_new)
         *recent = (struct recent){hash, neb_stacks_put(pcs, (int)count, hash)};
     draft->number = is_sound ? recent->number : 0;
-    if (draft->number != 0)
-        known->newest = is_new ? draft : draft_keep(known, set, draft);
-    if (draft->number != 0 && !is_new && newest != NULL)
-        newest->next = known->newest;
+    if (draft->number != 0 && is_new)
+        known->newest = draft;
+    else if (draft->number != 0)
+        guess_learn(known, draft_keep(known, set, draft));
     known_set_busy(false);
     return recent->number;
 }
@@ -417,7 +441,7 @@ static NEB_NOINLINE uint32_t number_unknown(const struct place *place, unsigned 
     return neb_stacks_put(pcs, count, neb_stacks_hash(pcs, count));
 }
 
-/* Not the stack that came after the newest one the last time. */
+/* Not the stack that was guessed. */
 static NEB_NOINLINE uint32_t number_other(struct known *known, const struct place *place, unsigned depth)
 {
     unsigned set = set_of(place);
@@ -426,9 +450,7 @@ static NEB_NOINLINE uint32_t number_other(struct known *known, const struct plac
         struct stack *stack = &known->stack[set][way];
         if (tag->sp != place->sp || tag->pc != place->pc || !stack_is_at(stack, place, depth))
             continue;
-        if (known->newest != NULL)
-            known->newest->next = stack;
-        known->newest = stack;
+        guess_learn(known, stack);
         return stack->number;
     }
     return number_slow(known, set, place, depth);
@@ -442,10 +464,11 @@ uint32_t neb_stack_number(const struct place *place, unsigned depth)
         return 0;
     if (known == NULL || place->stack == NULL)
         return number_unknown(place, depth);
-    struct stack *next = known->newest == NULL ? NULL : known->newest->next;
-    if (NEB_UNLIKELY(next == NULL || !stack_is_at(next, place, depth)))
+    size_t guess = known->guess[known->history];
+    struct stack *next = (void *)ptr_add(known, guess << STACK_ORDER);
+    if (NEB_UNLIKELY(guess == 0 || !stack_is_at(next, place, depth)))
         return number_other(known, place, depth);
-    known->newest = next;
+    history_add(known, next);
     return next->number;
 }
 

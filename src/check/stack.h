@@ -2,7 +2,7 @@
  *
  * A heap remembers stacks that were walked, by the place they begin at: the address and the value of every word that was
  * read on the way. When all of them are the same again, so is the stack, since what is above a frame depends only on what
- * was compared before. The stack that came after the newest one the last time is compared first: programs do the same again
+ * was compared before. The stack that came after the last few the last time is compared first: programs do the same again
  * and again. One that is not remembered is walked until it meets a frame of the newest one whose remaining words are unchanged:
  *
  *   walk    [inner frames, by rules][frames shared with the newest stack: compared]
