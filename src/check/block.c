@@ -83,7 +83,7 @@ static uint32_t stack_at(const struct place *place)
 
 /* ---- records ------------------------------------------------------------------------------------------------------------- */
 
-static enum record_state state_of(const struct cell *cell)
+NEB_INLINE enum record_state state_of(const struct cell *cell)
 {
     return atomic_load_explicit(cell->state, memory_order_acquire); /* R2 */
 }
@@ -121,7 +121,7 @@ struct block neb_block_of(const struct cell *cell)
     return block_of(cell);
 }
 
-static void slack_set(const struct cell *cell, size_t slack)
+NEB_INLINE void slack_set(const struct cell *cell, size_t slack)
 {
     if (cell->slack != NULL)
         atomic_store_explicit(cell->slack, slack, memory_order_relaxed);
@@ -129,7 +129,7 @@ static void slack_set(const struct cell *cell, size_t slack)
         atomic_store_explicit(&cell->record->slack, (uint16_t)(slack - slack_least()), memory_order_relaxed);
 }
 
-static void origin_set(const struct cell *cell, const struct place *place)
+NEB_INLINE void origin_set(const struct cell *cell, const struct place *place)
 {
     if (!check_has(CHECK_ORIGIN))
         return;
@@ -137,9 +137,9 @@ static void origin_set(const struct cell *cell, const struct place *place)
     atomic_store_explicit(&cell_origin(cell)->alloc_stack, stack_at(place), memory_order_relaxed);
 }
 
-static void record_set(const struct cell *cell, size_t front, size_t slack, enum family family, const struct place *place)
+NEB_INLINE void record_set(const struct cell *cell, size_t front, size_t slack, enum family family, const struct place *place)
 {
-    if (cell->record == &neb_record_of_none.record)
+    if (!POLICY_ORIGIN && cell->record == &neb_record_of_none.record)
         return;
     unsigned log2 = front == 0 || cell->front != NULL ? 0 : bits_log2_floor(front);
     if (cell->front != NULL)
@@ -174,7 +174,7 @@ static size_t slack_canary(size_t slack)
 }
 
 /* Only the first granule of a huge block has an entry; a front of a granule or more hides that one. */
-static bool entry_add(const struct cell *cell, unsigned char *begin)
+NEB_INLINE bool entry_add(const struct cell *cell, unsigned char *begin)
 {
     if (cell->kind != CELL_HUGE || ptr_offset(begin, cell->base) < GRANULE_BYTES)
         return true;
@@ -184,13 +184,13 @@ static bool entry_add(const struct cell *cell, unsigned char *begin)
     return true;
 }
 
-static void entry_remove(const struct cell *cell, unsigned char *begin)
+NEB_INLINE void entry_remove(const struct cell *cell, unsigned char *begin)
 {
     if (cell->kind == CELL_HUGE && ptr_offset(begin, cell->base) >= GRANULE_BYTES)
         neb_page_map_fill(begin, 1, ENTRY_NONE);
 }
 
-static void contents_set(unsigned char *begin, size_t size, enum content content)
+NEB_INLINE void contents_set(unsigned char *begin, size_t size, enum content content)
 {
     size_t filled = size < FILL_BYTES_MAX ? size : FILL_BYTES_MAX;
     if (content == CONTENT_CLEAR)
@@ -199,7 +199,7 @@ static void contents_set(unsigned char *begin, size_t size, enum content content
         memset(begin, (int)neb_check.fill_alloc, filled);
 }
 
-static void canaries_write(unsigned char *begin, size_t size, size_t front, size_t slack)
+NEB_INLINE void canaries_write(unsigned char *begin, size_t size, size_t front, size_t slack)
 {
     if (!check_has(CHECK_CANARY))
         return;
@@ -207,23 +207,35 @@ static void canaries_write(unsigned char *begin, size_t size, size_t front, size
     canary_write(begin + size, slack_canary(slack));
 }
 
-void *neb_check_dress(void *raw, size_t size, size_t alignment, enum family family, enum content content, const struct place *place)
+NEB_INLINE void *dress(const struct cell *cell, size_t size, size_t front, enum family family, enum content content, const struct place *place)
 {
-    struct cell cell;
-    if (!cell_find(raw, false, &cell) || cell.record == NULL) {
-        contents_set(raw, size, content); /* no room for a record: it stays as the heap gave it */
-        return raw;
-    }
-    size_t front = front_for(alignment);
-    size_t slack = check_has(CHECK_CANARY) ? cell.bytes - front - size : 0;
-    unsigned char *begin = cell.base + front;
-    if (!entry_add(&cell, begin))
+    size_t slack = check_has(CHECK_CANARY) ? cell->bytes - front - size : 0;
+    unsigned char *begin = cell->base + front;
+    if (!entry_add(cell, begin))
         return NULL;
     canaries_write(begin, size, front, slack);
     contents_set(begin, size, content);
-    record_set(&cell, front, slack, family, place);
-    atomic_store_explicit(cell.state, RECORD_LIVE, memory_order_release); /* R2 */
+    record_set(cell, front, slack, family, place);
+    atomic_store_explicit(cell->state, RECORD_LIVE, memory_order_release); /* R2 */
     return begin;
+}
+
+static NEB_NOINLINE void *dress_other(void *raw, size_t size, size_t alignment, enum family family, enum content content,
+                                      const struct place *place)
+{
+    struct cell cell;
+    if (cell_find(raw, false, &cell) && cell.record != NULL)
+        return dress(&cell, size, front_for(alignment), family, content, place);
+    contents_set(raw, size, content); /* no room for a record: it stays as the heap gave it */
+    return raw;
+}
+
+void *neb_check_dress(void *raw, size_t size, size_t alignment, enum family family, enum content content, const struct place *place)
+{
+    struct cell cell;
+    if (!cell_find_small(raw, &cell) || alignment > FRONT_MIN || !check_has(CHECK_CANARY))
+        return dress_other(raw, size, alignment, family, content, place);
+    return dress(&cell, size, FRONT_MIN, family, content, place);
 }
 
 /* ---- canaries --------------------------------------------------------------------------------------------------------------- */
@@ -300,7 +312,7 @@ bool neb_check_resize(void *p, size_t size, const struct place *place)
 /* ---- quarantine ---------------------------------------------------------------------------------------------------------------- */
 
 /* Whether such blocks wait when they are freed. Without a quarantine huge ones do not: they are unmapped. */
-static bool is_to_wait(const struct cell *cell)
+NEB_INLINE bool is_to_wait(const struct cell *cell)
 {
     return check_has(CHECK_QUARANTINE) || (check_has(CHECK_LARGE) && cell->kind == CELL_LARGE);
 }
@@ -310,12 +322,12 @@ bool neb_block_is_hidden(const struct cell *cell)
     return state_of(cell) == RECORD_HIDDEN;
 }
 
-static bool is_to_hide(const struct cell *cell)
+NEB_INLINE bool is_to_hide(const struct cell *cell)
 {
     return cell->kind != CELL_SMALL && is_to_wait(cell) && neb_hide_is_due(cell->bytes);
 }
 
-static void contents_spoil(const struct cell *cell, const struct block *block, bool hides)
+NEB_INLINE void contents_spoil(const struct cell *cell, const struct block *block, bool hides)
 {
     if (!check_has(CHECK_FILL) || neb_check.fill_free == FILL_NOTHING)
         return;
@@ -345,24 +357,24 @@ void neb_block_check_statement(const void *p, const struct check_call *call, con
 }
 
 /* The cell is the caller's, to be given to the heap. Whoever frees its block once more does so for the second time, whatever the state. */
-static void *cell_leave(const struct cell *cell, const struct block *block)
+NEB_INLINE void *cell_leave(const struct cell *cell, const struct block *block)
 {
     entry_remove(cell, block->begin);
     atomic_store_explicit(cell->state, RECORD_RELEASED, memory_order_release); /* R2; FREED and HIDDEN are this caller's */
     return cell->base;
 }
 
-static size_t quarantine_weight(const struct cell *cell)
+NEB_INLINE size_t quarantine_weight(const struct cell *cell)
 {
     size_t hidden = cell->bytes >> HIDDEN_WEIGHT_SHIFT;
-    if (!neb_block_is_hidden(cell) || !check_has(CHECK_QUARANTINE))
+    if (cell->kind == CELL_SMALL || !neb_block_is_hidden(cell) || !check_has(CHECK_QUARANTINE))
         return cell->bytes;
     return hidden > HIDDEN_WEIGHT_MIN ? hidden : HIDDEN_WEIGHT_MIN;
 }
 
 /* The pages of a hidden block go back, but where only a few large ones wait, and nothing can touch it while it waits. Its place comes
  * before that: it could not be given to the heap if the system refused to show it again. */
-static enum quarantine_answer hidden_put(const struct cell *cell, void *p)
+NEB_INLINE enum quarantine_answer hidden_put(const struct cell *cell, void *p)
 {
     if (check_has(CHECK_QUARANTINE))
         (void)neb_vm_purge(cell->base, cell->bytes);
@@ -384,7 +396,7 @@ static struct tray *tray_of_thread(void)
     return heap->tray;
 }
 
-static enum quarantine_answer quarantine_put(const struct cell *cell, void *p, bool hides)
+NEB_INLINE enum quarantine_answer quarantine_put(const struct cell *cell, void *p, bool hides)
 {
     if (!is_to_wait(cell))
         return QUARANTINE_REFUSES;
@@ -460,7 +472,7 @@ size_t neb_check_waiting(void)
 /* ---- free ---------------------------------------------------------------------------------------------------------------------- */
 
 /* LIVE -> FREED by exactly one of several. */
-static bool state_free(const struct cell *cell)
+NEB_INLINE bool state_free(const struct cell *cell)
 {
     uint8_t live = RECORD_LIVE;
     return atomic_compare_exchange_strong_explicit(cell->state, &live, RECORD_FREED, memory_order_acq_rel, /* K1 */
@@ -477,38 +489,36 @@ static NEB_COLD void refusal_report(const void *p, const char *call)
         neb_report_double_free(call, p, &cell);
 }
 
-static NEB_COLD void statement_report(const void *p, const struct check_call *call)
+/* A copy of the call, so that those that are right have no address. */
+static NEB_COLD void statement_report(const void *p, struct check_call call)
 {
     struct cell cell;
     (void)neb_cell_of(p, true, &cell);
-    neb_block_check_statement(p, call, &cell, front_for(call->alignment), block_of(&cell).front);
+    neb_block_check_statement(p, &call, &cell, front_for(call.alignment), block_of(&cell).front);
 }
 
-enum check_answer neb_check_release(void *p, const struct check_call *call, void **raw)
+NEB_INLINE enum check_answer release(const struct cell *cell, void *p, const struct check_call *call, void **raw)
 {
-    struct cell cell;
-    if (!cell_find(p, true, &cell) || cell.record == NULL)
-        return CHECK_UNDRESSED;
-    __builtin_prefetch(cell.state); /* it is in no cache, and the stack is not its business */
+    __builtin_prefetch(cell->state); /* it is in no cache, and the stack is not its business */
     uint32_t stack = stack_at(call->place);
-    if (state_of(&cell) == RECORD_NONE)
+    struct block block = block_of(cell);
+    if (NEB_UNLIKELY(block.state == RECORD_NONE))
         return CHECK_UNDRESSED;
-    struct block block = block_of(&cell);
-    if (NEB_UNLIKELY(p != block.begin || !state_free(&cell))) {
+    if (NEB_UNLIKELY(p != block.begin || !state_free(cell))) {
         refusal_report(p, call->name);
         return CHECK_DONE;
     }
     if (check_has(CHECK_ORIGIN)) {
-        atomic_store_explicit(&cell_origin(&cell)->free_thread, thread_number(), memory_order_relaxed);
-        atomic_store_explicit(&cell_origin(&cell)->free_stack, stack, memory_order_relaxed);
+        atomic_store_explicit(&cell_origin(cell)->free_thread, thread_number(), memory_order_relaxed);
+        atomic_store_explicit(&cell_origin(cell)->free_stack, stack, memory_order_relaxed);
     }
     if (!statement_is_right(call, &block, front_for(call->alignment), block.front))
-        statement_report(p, call);
+        statement_report(p, *call);
     if (!canaries_verify(&block, call->name)) /* the process goes on: said once is enough */
         canaries_write(block.begin, block.size, block.front, block.slack);
-    bool hides = is_to_hide(&cell);
-    contents_spoil(&cell, &block, hides);
-    switch (quarantine_put(&cell, p, hides)) {
+    bool hides = is_to_hide(cell);
+    contents_spoil(cell, &block, hides);
+    switch (quarantine_put(cell, p, hides)) {
     case QUARANTINE_HOLDS:
         return CHECK_DONE;
     case QUARANTINE_IS_TOO_MUCH:
@@ -516,8 +526,20 @@ enum check_answer neb_check_release(void *p, const struct check_call *call, void
     case QUARANTINE_REFUSES:
         break;
     }
-    *raw = cell_leave(&cell, &block);
+    *raw = cell_leave(cell, &block);
     return CHECK_GIVE;
+}
+
+enum check_answer neb_check_release(void *p, const struct check_call *call, void **raw)
+{
+    struct cell cell;
+    return cell_find(p, true, &cell) && cell.record != NULL ? release(&cell, p, call, raw) : CHECK_UNDRESSED;
+}
+
+enum check_answer neb_check_release_small(void *p, const struct place *place, void **raw)
+{
+    struct cell cell;
+    return cell_find_small(p, &cell) ? release(&cell, p, &(struct check_call){.name = "free", .place = place}, raw) : CHECK_UNDRESSED;
 }
 
 /* ---- questions -------------------------------------------------------------------------------------------------------------------- */

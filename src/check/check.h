@@ -48,11 +48,14 @@ struct check_options {
 };
 enum { FILL_NOTHING = 256 };
 
-extern struct check_options neb_check;
+extern NEB_HIDDEN struct check_options neb_check;
 
-NEB_INLINE bool check_has(unsigned feature)
+/* Whether one of these is on. The checked policy has them all, once it has begun, but the one that stands in for the quarantine: no test. */
+NEB_INLINE bool check_has(unsigned features)
 {
-    return (POLICY_ORIGIN || feature != CHECK_ORIGIN) && (neb_check.features & feature) != 0;
+    if (POLICY_ORIGIN)
+        return features != CHECK_LARGE;
+    return features != CHECK_ORIGIN && (neb_check.features & features) != 0;
 }
 
 /* Nothing stands around blocks, small ones are not kept back, and of them nothing is remembered but their states. */
@@ -103,6 +106,8 @@ enum check_answer {
 };
 
 enum check_answer neb_check_release(void *p, const struct check_call *call, void **raw);
+/* What nearly all calls are: a plain free of a pool's block. UNDRESSED also for any other block. */
+enum check_answer neb_check_release_small(void *p, const struct place *place, void **raw);
 /* Cells that left the quarantine, verified, to be given to the heap; how many. 0: none has to, or the system refuses to make accessible
  * what is oldest, which waits again, as the newest. any: without regard to the quarantine's size, for trimming and when memory is
  * short. */

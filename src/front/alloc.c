@@ -95,6 +95,20 @@ static void *heap_alloc(size_t size, size_t alignment, bool *zeroed)
     return block;
 }
 
+/* A little cell of the thread's own heap, as nearly all are. NULL: it is not at hand, or not as simple. Calls nothing: a signal handler finds its
+ * thread in this library's code, which is enough for it to leave the heap alone. */
+NEB_INLINE void *cell_at_hand(size_t room)
+{
+    struct heap *heap = heap_own();
+    if (NEB_UNLIKELY(heap == NULL || room > FAST_MAX || heap_is_watched(heap)))
+        return NULL;
+    size_t offset = size_bin_offset(room);
+    void *cell = bin_pop(heap_bin_at(heap, offset));
+    if (POLICY_COUNT && NEB_LIKELY(cell != NULL))
+        counter_add(&heap->pool[size_class_of_offset(offset)].counts.allocs, 1);
+    return cell;
+}
+
 /* NULL: not guarded. */
 static void *guarded_alloc(size_t size, size_t alignment, enum family family, bool clear)
 {
@@ -116,8 +130,10 @@ NEB_SELDOM void *neb_checked_from_heap(size_t size, size_t spare, size_t alignme
     bool zeroed = false;
     if (room > PTRDIFF_MAX)
         return NULL;
-    void *raw = heap_alloc(room, alignment, &zeroed);
+    void *raw = alignment <= 16 ? cell_at_hand(room) : NULL;
     if (raw == NULL)
+        raw = heap_alloc(room, alignment, &zeroed);
+    if (NEB_UNLIKELY(raw == NULL))
         return NULL;
     enum content content = !clear ? CONTENT_FILL : zeroed ? CONTENT_IS_ZERO : CONTENT_CLEAR;
     void *block = neb_check_dress(raw, size, alignment, family, content, place);

@@ -43,9 +43,7 @@ static void pool_free(void *p, uint32_t entry, const char *call)
 {
     struct heap *heap = neb_heap_enter();
     heap->window = window_copy();
-    if (POLICY_COUNT)
-        counter_add(&heap->pool[entry_class(entry)].counts.frees, 1);
-    neb_pool_give(heap, p, call);
+    neb_pool_take_back(heap, p, entry, call);
     if (check_is_on())
         neb_hardened_wait(heap, entry_class(entry), p);
     given_leave(heap);
@@ -70,30 +68,13 @@ void neb_free_raw(void *p, const char *call)
     }
 }
 
-static size_t pooled_first(void *const *cells, size_t count)
-{
-    size_t pooled = 0;
-    while (pooled < count && entry_is_pooled(page_map_load(cells[pooled])))
-        pooled++;
-    return pooled;
-}
-
-static void pooled_free(void *const *cells, size_t count)
-{
-    struct heap *heap = neb_heap_enter();
-    for (size_t i = 0; POLICY_COUNT && i < count; i++)
-        counter_add(&heap->pool[entry_class(page_map_load(cells[i]))].counts.frees, 1);
-    neb_pool_give_all(heap, cells, count, "free");
-    given_leave(heap);
-}
-
 void neb_free_raws(void *const *cells, size_t count)
 {
-    for (size_t given = 0, pooled; given < count; given += pooled) {
-        pooled = pooled_first(cells + given, count - given);
-        if (pooled != 0)
-            pooled_free(cells + given, pooled);
-        else
+    for (size_t given = 0; given < count;) {
+        struct heap *heap = neb_heap_enter();
+        given += neb_pool_take_back_all(heap, cells + given, count - given, "free");
+        given_leave(heap);
+        if (given < count)
             neb_free_raw(cells[given++], "free");
     }
 }
@@ -106,23 +87,35 @@ static void quarantine_tidy(void)
         neb_free_raws(raw, count);
 }
 
+/* False: nothing was done. */
+static bool checked_end(enum check_answer answer, void *raw, const char *call)
+{
+    if (answer == CHECK_GIVE)
+        neb_free_raw(raw, call);
+    else if (answer == CHECK_TIDY)
+        quarantine_tidy();
+    return answer != CHECK_UNDRESSED;
+}
+
 /* False: the block is older than the checks. */
 static bool checked_free(void *p, const struct check_call *call)
 {
-    void *raw;
-    switch (neb_check_release(p, call, &raw)) {
-    case CHECK_UNDRESSED:
+    void *raw = NULL;
+    enum check_answer answer = neb_check_release(p, call, &raw);
+    return checked_end(answer, raw, call->name);
+}
+
+/* Of a thread with a heap of its own, and a pool's block. False: it is not as simple. */
+NEB_INLINE bool checked_free_small(void *p, const struct place *place)
+{
+    if (!POLICY_ORIGIN || heap_own() == NULL)
         return false;
-    case CHECK_GIVE:
-        neb_free_raw(raw, call->name);
-        break;
-    case CHECK_TIDY:
-        quarantine_tidy();
-        break;
-    case CHECK_DONE:
-        break;
-    }
-    return true;
+    int saved = errno;
+    void *raw = NULL;
+    enum check_answer answer = neb_check_release_small(p, place, &raw);
+    bool done = checked_end(answer, raw, "free");
+    errno = saved;
+    return done;
 }
 
 void neb_free_any(void *p, const struct check_call *call)
@@ -154,7 +147,8 @@ void neb_free_any(void *p, const struct check_call *call)
 static NEB_NOINLINE void long_free(void *p)
 {
     struct place place = PLACE_OF_PROGRAM();
-    neb_free_any(p, &(struct check_call){.name = "free", .place = &place});
+    if (!checked_free_small(p, &place))
+        neb_free_any(p, &(struct check_call){.name = "free", .place = &place});
 }
 
 static NEB_SELDOM NEB_NOINLINE void hardened_free_rest(struct heap *heap, void *p)

@@ -11,14 +11,14 @@
 #include "heap/record.h"
 
 /* What is kept of each cell. Written before there are threads. */
-extern enum records neb_records_kept;
+extern NEB_HIDDEN enum records neb_records_kept;
 
 bool neb_cell_without_slab(const void *p, uint32_t entry, bool many, struct cell *cell);
 
 NEB_INLINE struct cell cell_in_slab(const struct slab *slab, size_t index, size_t bytes)
 {
     struct cell cell = {ptr_add(slab->base, index * bytes), bytes, NULL, NULL, NULL, NULL, CELL_SMALL};
-    if (neb_records_kept == RECORDS_WHOLE && slab->records != NULL) {
+    if ((POLICY_ORIGIN || neb_records_kept == RECORDS_WHOLE) && slab->records != NULL) { /* the checked policy has no others */
         struct cell_record *records = slab->records;
         struct cell_record_of_origin *with_origins = slab->records;
         cell.record = POLICY_STACKS ? &with_origins[index].record : &records[index];
@@ -31,16 +31,9 @@ NEB_INLINE struct cell cell_in_slab(const struct slab *slab, size_t index, size_
     return cell;
 }
 
-/* As neb_cell_of. */
-NEB_INLINE bool cell_find(const void *p, bool many, struct cell *cell)
+/* That of a pool's entry. False: p is behind the slab's last one. */
+NEB_INLINE bool cell_in_pool(const void *p, uint32_t entry, struct cell *cell)
 {
-    uint32_t entry = page_map_load(p);
-    struct cell other; /* not *cell, whose address stays here: so its fields need no memory */
-    if (NEB_UNLIKELY(!entry_is_pooled(entry))) {
-        bool found = neb_cell_without_slab(p, entry, many, &other);
-        *cell = other;
-        return found;
-    }
     const struct size_class *class = size_class_at(entry & ENTRY_OFFSET_MASK);
     const struct chunk *chunk = page_map_chunk(p);
     unsigned granule = chunk_granule_of(p);
@@ -50,6 +43,25 @@ NEB_INLINE bool cell_find(const void *p, bool many, struct cell *cell)
         return false;
     *cell = cell_in_slab(slab, index, class->size);
     return true;
+}
+
+/* As neb_cell_of. */
+NEB_INLINE bool cell_find(const void *p, bool many, struct cell *cell)
+{
+    uint32_t entry = page_map_load(p);
+    struct cell other; /* not *cell, whose address stays here: so its fields need no memory */
+    if (NEB_LIKELY(entry_is_pooled(entry)))
+        return cell_in_pool(p, entry, cell);
+    bool found = neb_cell_without_slab(p, entry, many, &other);
+    *cell = other;
+    return found;
+}
+
+/* The same if it is a block of a pool, as nearly all are, and has a record: the compiler knows what else the cell has not. */
+NEB_INLINE bool cell_find_small(const void *p, struct cell *cell)
+{
+    uint32_t entry = page_map_load(p);
+    return NEB_LIKELY(entry_is_pooled(entry)) && cell_in_pool(p, entry, cell) && NEB_LIKELY(cell->record != NULL);
 }
 
 #endif

@@ -117,7 +117,7 @@ NEB_INLINE struct slab *own_slab(const struct heap *heap, const struct window *w
 
 /* The leading blocks that lie in slabs of this heap, as nearly all do; how many. What is wrong with the next one is for blocks_give to find
  * out. Batches hold few neighbours: no look for runs. */
-NEB_INLINE size_t own_give(struct heap *heap, void *const *blocks, size_t count, bool has_runs)
+NEB_INLINE size_t own_give(struct heap *heap, void *const *blocks, size_t count, bool has_runs, bool are_frees)
 {
     const struct window window = window_copy();
     size_t given = 0, offset;
@@ -133,6 +133,8 @@ NEB_INLINE size_t own_give(struct heap *heap, void *const *blocks, size_t count,
         struct pool *pool = &heap->pool[size_class_of_offset(offset)];
         given += now;
         counter_add(&pool->counts.returned, now);
+        if (POLICY_COUNT && are_frees)
+            counter_add(&pool->counts.frees, now);
         slab_settle(heap, pool, slab, had_bits);
     }
     return given;
@@ -155,7 +157,7 @@ static void batches_give(struct heap *heap, struct batch *work)
         struct batch *batch = work;
         work = batch->next;
         uint32_t entry = page_map_load(batch->block[0]);
-        for (uint32_t i = (uint32_t)own_give(heap, batch->block, batch->count, false); i < batch->count;) {
+        for (uint32_t i = (uint32_t)own_give(heap, batch->block, batch->count, false, false); i < batch->count;) {
             struct batch *refused;
             i += (uint32_t)blocks_give(heap, batch->block + i, batch->count - i, "free", &refused);
             if (refused != NULL) {
@@ -273,7 +275,7 @@ static void magazine_flush(struct heap *heap, unsigned class_index, size_t count
     struct bin *bin = &heap->bin[class_index];
     void **oldest = pool->magazine + 1;
     for (size_t given = 0; given < count;) {
-        given += own_give(heap, oldest + given, count - given, true);
+        given += own_give(heap, oldest + given, count - given, true, false);
         if (given < count && !foreign_add(heap, oldest[given]))
             blocks_give_fully(heap, oldest + given, 1, "free");
         given += given < count;
@@ -355,7 +357,7 @@ static void wary_apply(struct heap *heap, void *p, const char *call)
 void neb_pool_give(struct heap *heap, void *p, const char *call)
 {
     wary_apply(heap, p, call);
-    if ((POLICY_FREE_EXACT && own_give(heap, &p, 1, false) == 1) || foreign_give(heap, p, call))
+    if ((POLICY_FREE_EXACT && own_give(heap, &p, 1, false, false) == 1) || foreign_give(heap, p, call))
         return;
     struct slab *slab = slab_of(p);
     unsigned class_index = slab->class_index;
@@ -385,12 +387,22 @@ void neb_pool_give(struct heap *heap, void *p, const char *call)
     neb_magazine_push(heap, class_index, p);
 }
 
-void neb_pool_give_all(struct heap *heap, void *const *blocks, size_t count, const char *call)
+void neb_pool_take_back(struct heap *heap, void *p, uint32_t entry, const char *call)
 {
-    for (size_t given = 0; given < count;) {
-        given += own_give(heap, blocks + given, count - given, false);
-        if (given < count)
-            neb_pool_give(heap, blocks[given++], call);
+    if (POLICY_COUNT)
+        counter_add(&heap->pool[entry_class(entry)].counts.frees, 1);
+    neb_pool_give(heap, p, call);
+}
+
+size_t neb_pool_take_back_all(struct heap *heap, void *const *blocks, size_t count, const char *call)
+{
+    size_t given = 0;
+    for (;;) {
+        given += own_give(heap, blocks + given, count - given, false, true);
+        uint32_t entry = given < count ? page_map_load(blocks[given]) : ENTRY_NONE;
+        if (!entry_is_pooled(entry))
+            return given;
+        neb_pool_take_back(heap, blocks[given++], entry, call);
     }
 }
 

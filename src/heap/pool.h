@@ -18,8 +18,11 @@ bool neb_pool_refill(struct heap *heap, unsigned class_index);
 void *neb_pool_take_zero(struct heap *heap, unsigned class_index);
 /* Takes back a block that begins at p; its granule's entry is pooled. call: for the message when it doesn't. */
 void neb_pool_give(struct heap *heap, void *p, const char *call);
-/* The same of many, which go into their slabs' bitmaps, not into magazines: where records say what every block is. */
-void neb_pool_give_all(struct heap *heap, void *const *blocks, size_t count, const char *call);
+/* The same, counted as a free where the policy counts them; entry: p's. */
+void neb_pool_take_back(struct heap *heap, void *p, uint32_t entry, const char *call);
+/* Of many, up to the first that is no pool's; how many. They go into their slabs' bitmaps, not into magazines: where records say what every
+ * block is. */
+size_t neb_pool_take_back_all(struct heap *heap, void *const *blocks, size_t count, const char *call);
 /* The short way of a block of another heap's slab: into the batch for that heap or, while the program frees in bursts, into the magazine; and of
  * one of its own whose magazine is wary (magazine.h).
  * False: nothing was done, neb_pool_give has more to do. Calls nothing: a signal handler finds its thread in this library's code, which is

@@ -1,6 +1,6 @@
 /* upkeep.h - what a heap does besides serving calls: give back what is idle, and end.
  *
- *   tick    every TICK_EVERY slow calls: batches are sent and applied, chunks decay; every decay_ms the pools that were
+ *   tick    every TICK_CALLS slow calls: batches are sent and applied, chunks decay; every decay_ms the pools that were
  *           not used since are emptied, and the free pages of their slabs purged
  *   wake    a watched malloc: the same, and mappings that are kept decay, each time that one comes late
  *   trim    all of that at once
@@ -17,12 +17,9 @@
 
 void neb_heap_tick_slow(struct heap *heap);
 
-/* Where every call is a slow one, they say less. */
-enum { TICK_EVERY = POLICY_EVERY_CALL_SLOW ? 4 * TICK_CALLS : TICK_CALLS };
-
 NEB_INLINE void heap_tick(struct heap *heap)
 {
-    if (NEB_UNLIKELY(++heap->slow_calls % TICK_EVERY == 0))
+    if (NEB_UNLIKELY(++heap->slow_calls % TICK_CALLS == 0))
         neb_heap_tick_slow(heap);
 }
 

@@ -96,22 +96,6 @@ START_TEST(a_block_that_is_resized_by_little_moves_the_first_time_and_then_seldo
 }
 END_TEST
 
-START_TEST(without_canaries_large_blocks_grow_where_they_are)
-{
-    enable(CHECK_STATE, 0);
-    unsigned char *p = memset(neb_malloc(1 << 20), 0x33, 1 << 20);
-    unsigned moves = 0;
-    for (size_t size = (1 << 20) + 4096; size <= 1 << 25; size += 4096) {
-        unsigned char *q = neb_realloc(p, size);
-        moves += q != p;
-        p = q;
-    }
-    ck_assert(all_bytes_are(p, 1 << 20, 0x33));
-    ck_assert_uint_le(moves, 100);
-    neb_free(p);
-}
-END_TEST
-
 static unsigned char *resized_in_place(size_t from, size_t to)
 {
     enable(ALL, 1 << 16);
@@ -230,25 +214,6 @@ START_TEST(a_write_into_a_large_block_that_waits_in_reach_is_noticed)
 }
 END_TEST
 
-START_TEST(a_second_free_of_a_large_block_that_waits_in_reach_is_noticed)
-{
-    enable(CHECK_STATE | CHECK_LARGE, 1 << 20);
-    unsigned char *p = waiting_in_reach();
-    ck_assert_uint_eq(p[70000], 1);
-    ck_assert_ptr_ne(neb_malloc(100000), p);
-    neb_free(p);
-}
-END_TEST
-
-START_TEST(a_second_free_is_noticed_at_once_without_a_quarantine_too)
-{
-    enable(CHECK_STATE, 0);
-    void *p = neb_malloc(41);
-    neb_free(p);
-    neb_free(p);
-}
-END_TEST
-
 enum { THREADS = 4, BLOCKS = 2000 };
 static void *shared[BLOCKS];
 static size_t thread_numbers[THREADS] = {0, 1, 2, 3};
@@ -291,11 +256,9 @@ UNIT_MAIN("block", HOLDS(a_block_has_exactly_the_bytes_that_were_asked_for),
           HOLDS(contents_are_kept_when_a_block_moves_and_calloc_is_zero), HOLDS(freed_blocks_wait_and_then_serve_again),
           HOLDS(of_large_blocks_that_are_freed_by_the_thousand_some_wait_in_reach_and_are_filled),
           ABORTS(a_write_into_a_large_block_that_waits_in_reach_is_noticed),
-          ABORTS(a_second_free_of_a_large_block_that_waits_in_reach_is_noticed),
           HOLDS(a_block_that_is_resized_by_little_moves_the_first_time_and_then_seldom),
-          HOLDS(without_canaries_large_blocks_grow_where_they_are), ABORTS(a_byte_behind_a_block_that_grew_in_place_is_noticed),
+          ABORTS(a_byte_behind_a_block_that_grew_in_place_is_noticed),
           ABORTS(a_byte_behind_a_block_that_shrank_in_place_is_noticed), ABORTS(a_byte_behind_a_block_is_noticed_when_it_grows_over_it),
           ABORTS(a_byte_behind_the_block_is_noticed), ABORTS(a_byte_before_the_block_is_noticed),
           ABORTS(a_write_after_free_is_noticed_when_the_quarantine_is_drained),
-          ABORTS(a_second_free_is_noticed_at_once_without_a_quarantine_too),
           HOLDS(threads_that_free_their_own_and_others_blocks_are_left_alone))

@@ -1,7 +1,9 @@
 /* front/hardened.h and what else harden=1 does: exact states on the short way, blocks that wait, in random order, with a byte to spare. */
 #include "check/check.h"
+#include "check/hide.h"
 #include "front/alloc.h"
 #include "heap/large.h"
+#include "heap/record.h"
 #include "unit/unit.h"
 #include <pthread.h>
 
@@ -231,6 +233,61 @@ START_TEST(a_large_block_is_out_of_reach_when_it_was_freed)
 }
 END_TEST
 
+/* The first of a quick succession of freed large blocks that was not hidden, and still waits. */
+static unsigned char *waiting_in_reach(void)
+{
+    enum { LARGE = 100000 };
+    for (int i = 0; i < 1000; i++) {
+        struct cell cell;
+        unsigned char *p = neb_malloc(LARGE);
+        memset(p, 1, LARGE);
+        while (neb_hide_is_due(LARGE)) { /* until nothing is left of the allowance, but for a millisecond that passes */
+        }
+        neb_free(p);
+        ck_assert(neb_cell_of(p, false, &cell));
+        if (atomic_load_explicit(cell.state, memory_order_relaxed) == RECORD_FREED)
+            return p;
+        ck_assert_uint_eq(atomic_load_explicit(cell.state, memory_order_relaxed), RECORD_HIDDEN);
+    }
+    ck_abort_msg("all were hidden");
+}
+
+START_TEST(a_second_free_of_a_large_block_that_waits_in_reach_is_noticed)
+{
+    enable(CHECK_LARGE);
+    unsigned char *p = waiting_in_reach();
+    ck_assert_uint_eq(p[70000], 1);
+    ck_assert_ptr_ne(neb_malloc(100000), p);
+    neb_free(p);
+}
+END_TEST
+
+START_TEST(a_second_free_is_noticed_at_once)
+{
+    enable(0);
+    void *p = neb_malloc(41);
+    neb_free(p);
+    neb_free(p);
+}
+END_TEST
+
+START_TEST(without_canaries_large_blocks_grow_where_they_are)
+{
+    enable(0);
+    neb_huge_set_keep(0);
+    unsigned char *p = memset(neb_malloc(1 << 20), 0x33, 1 << 20);
+    unsigned moves = 0;
+    for (size_t size = (1 << 20) + 4096; size <= 1 << 25; size += 4096) {
+        unsigned char *q = neb_realloc(p, size);
+        moves += q != p;
+        p = q;
+    }
+    ck_assert(all_bytes_are(p, 1 << 20, 0x33));
+    ck_assert_uint_le(moves, 100);
+    neb_free(p);
+}
+END_TEST
+
 UNIT_MAIN("hardened", HOLDS(a_freed_block_serves_again_only_after_others_were_freed), HOLDS(a_block_has_a_byte_to_spare),
           HOLDS(the_first_blocks_of_a_class_lie_apart_in_random_order),
           HOLDS(all_blocks_of_a_slab_serve_before_the_next_slab_does), HOLDS(of_a_class_with_many_blocks_most_follow_their_neighbour),
@@ -240,4 +297,5 @@ UNIT_MAIN("hardened", HOLDS(a_freed_block_serves_again_only_after_others_were_fr
           ABORTS(a_second_free_is_noticed_after_the_block_could_serve_again), ABORTS(a_second_free_by_another_thread_is_noticed),
           ABORTS(a_second_free_is_noticed_where_another_class_was_before),
           ABORTS(blocks_of_a_part_of_the_window_that_came_later_are_served_and_freed),
-          ABORTS(a_free_inside_a_block_is_noticed), {a_large_block_is_out_of_reach_when_it_was_freed, SIGSEGV})
+          ABORTS(a_second_free_is_noticed_at_once), ABORTS(a_second_free_of_a_large_block_that_waits_in_reach_is_noticed),
+          HOLDS(without_canaries_large_blocks_grow_where_they_are), ABORTS(a_free_inside_a_block_is_noticed), {a_large_block_is_out_of_reach_when_it_was_freed, SIGSEGV})

@@ -457,11 +457,11 @@ START_TEST(a_tick_sends_what_waits_and_applies_what_came)
     blocks[0] = heap_take(a, CLASS_4096);
     heap_give(b, blocks[0]);
     heap_use(b);
-    for (unsigned i = 0; i < TICK_EVERY; i++)
+    for (unsigned i = 0; i < TICK_CALLS; i++)
         heap_tick(b);
     ck_assert(neb_inbox_has_batches(&a->inbox));
     heap_use(a);
-    for (unsigned i = 0; i < TICK_EVERY; i++)
+    for (unsigned i = 0; i < TICK_CALLS; i++)
         heap_tick(a);
     ck_assert(!neb_inbox_has_batches(&a->inbox));
 }

@@ -242,7 +242,7 @@ END_TEST
 static void sweep(struct heap *heap)
 {
     heap_use(heap);
-    for (unsigned i = 0; i < 2 * TICK_EVERY; i++)
+    for (unsigned i = 0; i < 2 * TICK_CALLS; i++)
         heap_tick(heap);
 }
 
