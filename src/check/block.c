@@ -17,7 +17,6 @@
 #include <string.h>
 
 enum {
-    FRONT_MIN = 16,
     FORM_FAMILY_BITS = 2,
     FORM_RESIZED = 1 << FORM_FAMILY_BITS,
     FORM_FRONT_SHIFT = FORM_FAMILY_BITS + 1,
@@ -151,18 +150,6 @@ NEB_INLINE void record_set(const struct cell *cell, size_t front, size_t slack, 
 
 /* ---- allocation ------------------------------------------------------------------------------------------------------------- */
 
-static size_t front_for(size_t alignment)
-{
-    if (!check_has(CHECK_CANARY))
-        return 0;
-    return alignment > FRONT_MIN ? alignment : FRONT_MIN;
-}
-
-size_t neb_check_room(size_t size, size_t alignment)
-{
-    return (check_has(CHECK_CANARY) ? front_for(alignment) : 0) + size + 1;
-}
-
 static size_t front_canary(size_t front)
 {
     return front < CANARY_SLACK_MAX ? front : CANARY_SLACK_MAX;
@@ -196,7 +183,7 @@ NEB_INLINE void contents_set(unsigned char *begin, size_t size, enum content con
     if (content == CONTENT_CLEAR)
         memset(begin, 0, size);
     else if (content == CONTENT_FILL && check_has(CHECK_FILL) && neb_check.fill_alloc != FILL_NOTHING)
-        memset(begin, (int)neb_check.fill_alloc, filled);
+        fill_write(begin, filled, neb_check.fill_alloc);
 }
 
 NEB_INLINE void canaries_write(unsigned char *begin, size_t size, size_t front, size_t slack)
@@ -225,7 +212,7 @@ static NEB_NOINLINE void *dress_other(void *raw, size_t size, size_t alignment, 
 {
     struct cell cell;
     if (cell_find(raw, false, &cell) && cell.record != NULL)
-        return dress(&cell, size, front_for(alignment), family, content, place);
+        return dress(&cell, size, check_front(alignment), family, content, place);
     contents_set(raw, size, content); /* no room for a record: it stays as the heap gave it */
     return raw;
 }
@@ -261,7 +248,7 @@ static NEB_COLD void canaries_report(const void *begin, const char *call)
 NEB_INLINE bool canaries_verify(const struct block *block, const char *call)
 {
     size_t front = front_canary(block->front);
-    if (!check_has(CHECK_CANARY) || NEB_LIKELY(canary_is_whole(block->begin - front, front) &&
+    if (!check_has(CHECK_CANARY) || NEB_LIKELY(canary_front_is_whole(block->begin, front) &&
                                                canary_is_whole(block->begin + block->size, slack_canary(block->slack))))
         return true;
     canaries_report(block->begin, call);
@@ -332,7 +319,7 @@ NEB_INLINE void contents_spoil(const struct cell *cell, const struct block *bloc
     if (!check_has(CHECK_FILL) || neb_check.fill_free == FILL_NOTHING)
         return;
     if (cell->kind == CELL_SMALL || (check_has(CHECK_QUARANTINE) && !hides))
-        memset(block->begin, (int)neb_check.fill_free, block->size);
+        fill_write(block->begin, block->size, neb_check.fill_free);
     else if (!check_has(CHECK_QUARANTINE))
         (void)neb_vm_purge(cell->base, cell->bytes);
 }
@@ -405,11 +392,12 @@ NEB_INLINE enum quarantine_answer quarantine_put(const struct cell *cell, void *
 
 /* ---- the end of quarantine -------------------------------------------------------------------------------------------------------- */
 
-static NEB_COLD void write_after_free_report(const void *begin, size_t offset)
+static NEB_COLD void write_after_free_report(const void *begin, size_t size)
 {
     struct cell cell;
-    (void)neb_cell_of(begin, true, &cell);
-    neb_report_write_after_free(&cell, offset);
+    size_t same = neb_fill_verify(begin, size, neb_check.fill_free);
+    if (neb_cell_of(begin, true, &cell) && same != size) /* else it is being written at this moment, as it was */
+        neb_report_write_after_free(&cell, same);
 }
 
 NEB_INLINE void freed_verify(const struct block *block)
@@ -418,9 +406,8 @@ NEB_INLINE void freed_verify(const struct block *block)
         return;
     if (!check_has(CHECK_FILL) || neb_check.fill_free == FILL_NOTHING || !check_has(CHECK_QUARANTINE))
         return;
-    size_t same = neb_fill_verify(block->begin, block->size, neb_check.fill_free);
-    if (same != block->size)
-        write_after_free_report(block->begin, same);
+    if (NEB_UNLIKELY(!fill_is_whole(block->begin, block->size, neb_check.fill_free)))
+        write_after_free_report(block->begin, block->size);
 }
 
 /* What leaves was not looked at since it was freed, and is in no cache any more. */
@@ -494,7 +481,7 @@ static NEB_COLD void statement_report(const void *p, struct check_call call)
 {
     struct cell cell;
     (void)neb_cell_of(p, true, &cell);
-    neb_block_check_statement(p, &call, &cell, front_for(call.alignment), block_of(&cell).front);
+    neb_block_check_statement(p, &call, &cell, check_front(call.alignment), block_of(&cell).front);
 }
 
 NEB_INLINE enum check_answer release(const struct cell *cell, void *p, const struct check_call *call, void **raw)
@@ -512,7 +499,7 @@ NEB_INLINE enum check_answer release(const struct cell *cell, void *p, const str
         atomic_store_explicit(&cell_origin(cell)->free_thread, thread_number(), memory_order_relaxed);
         atomic_store_explicit(&cell_origin(cell)->free_stack, stack, memory_order_relaxed);
     }
-    if (!statement_is_right(call, &block, front_for(call->alignment), block.front))
+    if (!statement_is_right(call, &block, check_front(call->alignment), block.front))
         statement_report(p, *call);
     if (!canaries_verify(&block, call->name)) /* the process goes on: said once is enough */
         canaries_write(block.begin, block.size, block.front, block.slack);

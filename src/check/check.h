@@ -77,8 +77,22 @@ void neb_check_enable(const struct check_options *options);
 enum family { FAMILY_MALLOC, FAMILY_NEW, FAMILY_NEW_ARRAY };
 enum content { CONTENT_FILL, CONTENT_CLEAR, CONTENT_IS_ZERO };
 
+enum { FRONT_MIN = 16 };
+
+/* Bytes before a block so aligned, the canary. */
+NEB_INLINE size_t check_front(size_t alignment)
+{
+    if (!check_has(CHECK_CANARY))
+        return 0;
+    return alignment > FRONT_MIN ? alignment : FRONT_MIN;
+}
+
 /* Bytes to ask the heap for, aligned as the block is to be. size <= PTRDIFF_MAX; may exceed it. */
-size_t neb_check_room(size_t size, size_t alignment);
+NEB_INLINE size_t check_room(size_t size, size_t alignment)
+{
+    return check_front(alignment) + size + 1;
+}
+
 /* Makes the cell that begins at raw a block. place: where the program asked for it. NULL: no memory; the cell is still the caller's. */
 void *neb_check_dress(void *raw, size_t size, size_t alignment, enum family family, enum content content, const struct place *place);
 

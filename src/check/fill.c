@@ -45,7 +45,7 @@ NEB_INLINE uint64_t difference(const unsigned char *at, uint64_t expected)
 }
 
 /* Four words in a turn, and a last one that overlaps those before it. */
-static bool fill_is_whole(const unsigned char *begin, size_t bytes, uint64_t expected)
+static bool words_are_whole(const unsigned char *begin, size_t bytes, uint64_t expected)
 {
     const unsigned char *last = begin + bytes - 8;
     for (; begin + 32 <= last; begin += 32)
@@ -65,7 +65,7 @@ size_t neb_fill_verify(const unsigned char *begin, size_t bytes, unsigned value)
     /* Each word is like the one before it: libc's memcmp looks at four at a time. */
     if (bytes >= LONG && difference(begin, expected) == 0 && memcmp(begin, begin + 8, bytes - 8) == 0)
         return bytes;
-    if (bytes >= 8 && bytes < LONG && fill_is_whole(begin, bytes, expected))
+    if (bytes >= 8 && bytes < LONG && words_are_whole(begin, bytes, expected))
         return bytes;
     while (i < bytes && begin[i] == (unsigned char)value)
         i++;

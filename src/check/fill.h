@@ -71,6 +71,15 @@ NEB_INLINE void canary_write(unsigned char *begin, size_t bytes)
     memcpy(last, canary_for(last), CANARY_PERIOD);
 }
 
+/* Before a block stand whole periods, which begin where the key does. */
+NEB_INLINE bool canary_front_is_whole(const unsigned char *block, size_t bytes)
+{
+    for (const unsigned char *p = block - bytes; p < block; p += CANARY_PERIOD)
+        if (memcmp(p, neb_canary_key, CANARY_PERIOD) != 0)
+            return false;
+    return true;
+}
+
 /* Canaries never contain zero, so that a string's end one byte too far always shows. */
 void neb_canary_init(bool random);
 /* The first byte that differs, or bytes when none does. */
@@ -78,7 +87,55 @@ size_t neb_canary_verify(const unsigned char *begin, size_t bytes);
 /* The same from the end: one more than the offset of the last byte that differs, or 0. */
 size_t neb_canary_verify_back(const unsigned char *begin, size_t bytes);
 
+/* Many blocks are of so few bytes that a call costs more than the work: pieces of 16 from both ends, which overlap. */
+enum { FILL_SHORT_MIN = 16, FILL_SHORT_MAX = 64 };
+typedef uint64_t fill_piece __attribute__((vector_size(16)));
+
+NEB_INLINE fill_piece fill_piece_of(unsigned value)
+{
+    uint64_t word = UINT64_C(0x0101010101010101) * (value & 0xFF);
+    return (fill_piece){word, word};
+}
+
+NEB_INLINE void fill_write(unsigned char *begin, size_t bytes, unsigned value)
+{
+    enum { PIECE = sizeof(fill_piece) };
+    unsigned char *end = begin + bytes;
+    fill_piece piece = fill_piece_of(value);
+    if (bytes - FILL_SHORT_MIN > FILL_SHORT_MAX - FILL_SHORT_MIN) {
+        memset(begin, (int)value, bytes);
+        return;
+    }
+    memcpy(begin, &piece, PIECE);
+    memcpy(end - PIECE, &piece, PIECE);
+    if (bytes > 2 * PIECE) {
+        memcpy(begin + PIECE, &piece, PIECE);
+        memcpy(end - 2 * PIECE, &piece, PIECE);
+    }
+}
+
+/* Where it differs from a piece, all bits that do. */
+NEB_INLINE fill_piece fill_difference(const unsigned char *at, fill_piece piece)
+{
+    fill_piece found;
+    memcpy(&found, at, sizeof found);
+    return found ^ piece;
+}
+
 /* The first byte that is not value, or bytes. O(bytes), a word at a time. */
 size_t neb_fill_verify(const unsigned char *begin, size_t bytes, unsigned value);
+
+NEB_INLINE bool fill_is_whole(const unsigned char *begin, size_t bytes, unsigned value)
+{
+    enum { PIECE = sizeof(fill_piece) };
+    const unsigned char *end = begin + bytes;
+    fill_piece piece = fill_piece_of(value);
+    if (bytes - FILL_SHORT_MIN > FILL_SHORT_MAX - FILL_SHORT_MIN)
+        return neb_fill_verify(begin, bytes, value) == bytes;
+    fill_piece differ = fill_difference(begin, piece) | fill_difference(end - PIECE, piece);
+    if (bytes > 2 * PIECE)
+        differ |= fill_difference(begin + PIECE, piece) | fill_difference(end - 2 * PIECE, piece);
+    return (differ[0] | differ[1]) == 0;
+}
 
 #endif

@@ -22,6 +22,7 @@ enum {
     KNOWN_WAYS = 8,    /* stacks with the same place: loops that call from several places alternate. With 4 python3 took 5 % longer */
     RECENT = 1024,     /* stacks that came lately, whose numbers are known by their hashes: the table of all stacks is in no cache */
     CHECKS_MAX = 40,   /* a stack with more is not remembered */
+    CHECKS_TURN = 4,   /* that many are compared in a turn: the last one stands there once more until it is full */
     FRAMES_MAX = STACK_DEPTH_MAX + STACK_OWN_FRAMES,
     FRAMES_KEPT = 17,  /* a stack with more guides no walk */
     /* What comes next is guessed from a number in which the newest stack has all bits, and those before as many fewer as they are older. */
@@ -76,6 +77,7 @@ struct known {
     struct stack stack[KNOWN_SETS][KNOWN_WAYS]; /* of an empty tag: never written */
 };
 _Static_assert(sizeof(struct known) <= 1 << KNOWN_ORDER, "what is remembered is one array of metadata");
+_Static_assert(CHECKS_MAX % CHECKS_TURN == 0, "the last turn is full");
 _Static_assert(KNOWN_ORDER - STACK_ORDER <= 16, "a guess has 16 bits");
 _Static_assert(sizeof(struct stack) % 128 == 64, "neighbours' first lines fall into different sets of a cache");
 
@@ -118,11 +120,25 @@ NEB_INLINE unsigned checks_held(const struct stack *stack, const unsigned char *
     return check;
 }
 
+NEB_INLINE unsigned checks_padded(unsigned count)
+{
+    return (count + CHECKS_TURN - 1) / CHECKS_TURN * CHECKS_TURN;
+}
+
+/* All checks. */
+NEB_INLINE bool stack_holds(const struct stack *stack, const unsigned char *anchor)
+{
+    for (unsigned check = 0; check < stack->check_count; check += CHECKS_TURN)
+        if (!check_holds(stack, anchor, check) || !check_holds(stack, anchor, check + 1) || !check_holds(stack, anchor, check + 2) ||
+            !check_holds(stack, anchor, check + 3))
+            return false;
+    return true;
+}
+
 NEB_INLINE bool stack_is_at(const struct stack *stack, const struct place *place, unsigned depth)
 {
     return stack->sp == place->sp && stack->pc == place->pc && stack->depth == depth && (!stack->uses_fp || stack->fp == place->fp) &&
-           stack->number != 0 &&
-           checks_held(stack, place_at(place, stack->anchor), 0, stack->check_count) == stack->check_count;
+           stack->number != 0 && stack_holds(stack, place_at(place, stack->anchor));
 }
 
 /* ---- the walk ---------------------------------------------------------------------------------------------------------------- */
@@ -378,8 +394,8 @@ static struct stack *draft_keep(struct known *known, unsigned set, const struct 
     struct stack *stack = &known->stack[set][way];
     known->tag[set][way] = (struct tag){draft->pc, draft->sp};
     memcpy(stack, draft, offsetof(struct stack, distance));
-    memcpy(stack->distance, draft->distance, draft->check_count * sizeof *draft->distance);
-    memcpy(stack->value, draft->value, draft->check_count * sizeof *draft->value);
+    memcpy(stack->distance, draft->distance, checks_padded(draft->check_count) * sizeof *draft->distance);
+    memcpy(stack->value, draft->value, checks_padded(draft->check_count) * sizeof *draft->value);
     memcpy(stack->frame, draft->frame, draft->frame_count * sizeof *draft->frame);
     return stack;
 }
@@ -402,6 +418,10 @@ static bool draft_walk(struct known *known, struct stack *draft, const struct pl
     walk_all(&walk, &guide);
     draft->frame_count = (uint8_t)(walk.count <= FRAMES_KEPT ? walk.count : 0);
     draft->check_count = (uint8_t)walk.check_count;
+    for (unsigned last = walk.check_count; last % CHECKS_TURN != 0; last++) {
+        draft->distance[last] = draft->distance[last - 1];
+        draft->value[last] = draft->value[last - 1];
+    }
     *count = walk.count;
     return walk.is_sound;
 }

@@ -126,7 +126,7 @@ NEB_SELDOM void *neb_checked_from_heap(size_t size, size_t spare, size_t alignme
     void *guarded = guarded_alloc(size, alignment, family, clear);
     if (guarded != NULL)
         return guarded;
-    size_t room = neb_check_room(size + spare, alignment);
+    size_t room = check_room(size + spare, alignment);
     bool zeroed = false;
     if (room > PTRDIFF_MAX)
         return NULL;
@@ -206,10 +206,22 @@ NEB_COLD void *neb_out_of_memory(void)
     return NULL;
 }
 
+/* What nearly all calls are. NULL: it is not as simple. */
+NEB_INLINE void *checked_small(size_t size, const struct place *place)
+{
+    if (!POLICY_ORIGIN || size > FAST_MAX || neb_guard_is_wanted)
+        return NULL;
+    void *cell = cell_at_hand(check_room(size, 16));
+    return NEB_LIKELY(cell != NULL) ? neb_check_dress(cell, size, 16, FAMILY_MALLOC, CONTENT_FILL, place) : NULL;
+}
+
 static NEB_NOINLINE void *long_malloc(size_t size)
 {
     struct place place = PLACE_OF_PROGRAM();
-    void *block = size <= PTRDIFF_MAX ? checked_alloc(size, 16, FAMILY_MALLOC, false, &place) : NULL;
+    void *block = checked_small(size, &place);
+    if (NEB_LIKELY(block != NULL))
+        return block;
+    block = size <= PTRDIFF_MAX ? checked_alloc(size, 16, FAMILY_MALLOC, false, &place) : NULL;
     return NEB_LIKELY(block != NULL) ? block : neb_out_of_memory();
 }
 

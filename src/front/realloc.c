@@ -78,7 +78,7 @@ static bool guarded_grow(void *p, uint32_t entry, size_t size)
 /* Without canaries the block has all of its cell, and stays where it would without checks. */
 static void *checked_resize(void *p, uint32_t entry, size_t old_size, size_t size, const struct place *place)
 {
-    size_t room = neb_check_room(size, 16);
+    size_t room = check_room(size, 16);
     if (guarded_grow(p, entry, size))
         return p;
     if (check_has(CHECK_CANARY))

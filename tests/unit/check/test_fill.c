@@ -67,7 +67,45 @@ START_TEST(one_byte_that_differs_from_the_fill_is_found_wherever_it_is)
 }
 END_TEST
 
+START_TEST(a_fill_covers_its_bytes_and_no_others_and_each_that_changed_shows)
+{
+    enum { MARGIN = 16, BYTES_MAX = 200 };
+    unsigned char bytes[BYTES_MAX + 2 * MARGIN], *begin = bytes + MARGIN;
+    for (size_t count = 0; count <= BYTES_MAX; count++) {
+        memset(bytes, 0x11, sizeof bytes);
+        fill_write(begin, count, 0xA5);
+        ck_assert(all_bytes_are(bytes, MARGIN, 0x11));
+        ck_assert(all_bytes_are(begin, count, 0xA5));
+        ck_assert(all_bytes_are(begin + count, MARGIN, 0x11));
+        ck_assert(fill_is_whole(begin, count, 0xA5));
+        for (size_t at = 0; at < count; at++) {
+            begin[at] ^= 0x80;
+            ck_assert(!fill_is_whole(begin, count, 0xA5));
+            begin[at] ^= 0x80;
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_front_of_several_periods_is_whole_until_a_byte_of_it_changed)
+{
+    NEB_ALIGNED(16) unsigned char bytes[256];
+    for (size_t count = 16; count <= sizeof bytes; count *= 2) {
+        unsigned char *block = bytes + sizeof bytes;
+        canary_write(block - count, count);
+        ck_assert(canary_front_is_whole(block, count));
+        for (size_t at = 1; at <= count; at++) {
+            block[-(ptrdiff_t)at] ^= 1;
+            ck_assert(!canary_front_is_whole(block, count));
+            block[-(ptrdiff_t)at] ^= 1;
+        }
+    }
+}
+END_TEST
+
 UNIT_MAIN("fill", HOLDS(a_canary_that_nobody_touched_is_whole), HOLDS(every_changed_byte_is_found_from_both_sides),
           HOLDS(a_changed_byte_is_found_whatever_the_number_of_bytes_and_the_address),
           HOLDS(no_canary_contains_zero_whether_random_or_not),
-          HOLDS(one_byte_that_differs_from_the_fill_is_found_wherever_it_is))
+          HOLDS(one_byte_that_differs_from_the_fill_is_found_wherever_it_is),
+          HOLDS(a_fill_covers_its_bytes_and_no_others_and_each_that_changed_shows),
+          HOLDS(a_front_of_several_periods_is_whole_until_a_byte_of_it_changed))
