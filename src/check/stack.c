@@ -284,16 +284,17 @@ static void rest_copy_checks(struct walk *walk, const struct stack *old, unsigne
 static void rest_copy_frames(struct walk *walk, const struct frame *first, unsigned count)
 {
     int32_t own = walk->fp_slot == NULL ? NO_SLOT : distance_of(walk, ptr_address(walk->fp_slot));
-    for (const struct frame *frame = first; frame < first + count; frame++) {
-        if (walk->count < FRAMES_KEPT) {
-            struct frame *copy = &walk->stack->frame[walk->count];
-            *copy = *frame;
-            copy->check_count = (uint8_t)(frame->check_count + walk->check_count - first->check_count);
-            if (frame->fp_slot == first->fp_slot)
-                copy->fp_slot = own;
-        }
-        walk->pcs[walk->count++] = frame->pc;
+    unsigned room = walk->count < FRAMES_KEPT ? FRAMES_KEPT - walk->count : 0, kept = count < room ? count : room;
+    struct frame *copies = walk->stack->frame + (FRAMES_KEPT - room);
+    for (unsigned i = 0; i < kept; i++) {
+        copies[i] = first[i];
+        copies[i].check_count = (uint8_t)(first[i].check_count + walk->check_count - first->check_count);
     }
+    for (unsigned i = 0; i < kept && first[i].fp_slot == first->fp_slot; i++)
+        copies[i].fp_slot = own;
+    for (unsigned i = 0; i < count; i++)
+        walk->pcs[walk->count + i] = first[i].pc;
+    walk->count += count;
 }
 
 /* The older stack's last frame becomes the walk's next one. */
