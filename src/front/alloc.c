@@ -209,7 +209,7 @@ NEB_COLD void *neb_out_of_memory(void)
 /* What nearly all calls are. NULL: it is not as simple. */
 NEB_INLINE void *checked_small(size_t size, const struct place *place)
 {
-    if (!POLICY_ORIGIN || size > FAST_MAX || neb_guard_is_wanted)
+    if (size > FAST_MAX || (POLICY_GUARD && neb_guard_is_wanted))
         return NULL;
     void *cell = cell_at_hand(check_room(size, 16));
     return NEB_LIKELY(cell != NULL) ? neb_check_dress(cell, size, 16, FAMILY_MALLOC, CONTENT_FILL, place) : NULL;

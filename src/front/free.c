@@ -108,7 +108,7 @@ static bool checked_free(void *p, const struct check_call *call)
 /* Of a thread with a heap of its own, and a pool's block. False: it is not as simple. */
 NEB_INLINE bool checked_free_small(void *p, const struct place *place)
 {
-    if (!POLICY_ORIGIN || heap_own() == NULL)
+    if (!check_is_on() || heap_own() == NULL)
         return false;
     int saved = errno;
     void *raw = NULL;
