@@ -220,7 +220,7 @@ static NEB_NOINLINE void *dress_other(void *raw, size_t size, size_t alignment, 
 void *neb_check_dress(void *raw, size_t size, size_t alignment, enum family family, enum content content, const struct place *place)
 {
     struct cell cell;
-    if (!cell_find_small(raw, &cell) || alignment > FRONT_MIN || !check_has(CHECK_CANARY))
+    if (!check_has(CHECK_CANARY) || alignment > FRONT_MIN || !cell_find_small(raw, &cell))
         return dress_other(raw, size, alignment, family, content, place);
     return dress(&cell, size, FRONT_MIN, family, content, place);
 }

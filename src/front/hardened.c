@@ -2,6 +2,8 @@
 #include "front/hardened.h"
 
 #include "heap/chunk.h"
+#include "heap/upkeep.h"
+#include <errno.h>
 #include <string.h>
 
 /* NULL: no block begins at p, or its state is not kept. Where a slab is several granules, the chunk says where it begins. */
@@ -19,9 +21,19 @@ static void window_refresh(struct heap *heap)
         heap->window = window_copy();
 }
 
+static void wake(struct heap *heap)
+{
+    int saved = errno;
+    neb_heap_wake(heap);
+    errno = saved;
+}
+
 void *neb_hardened_alloc_rest(struct heap *heap, size_t size)
 {
-    void *block = bin_pop(&heap->bin[size_class_of(size + 1)]);
+    struct bin *bin = &heap->bin[size_class_of(size + 1)];
+    if (heap_is_watched(heap) && bin_newest(bin) != NULL) /* else the long way does it */
+        wake(heap);
+    void *block = bin_pop(bin); /* none, if the pool was idle */
     _Atomic uint8_t *state = block == NULL ? NULL : state_of(block);
     window_refresh(heap);
     if (state != NULL)

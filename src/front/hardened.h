@@ -23,7 +23,7 @@
 #include "heap/slab.h"
 
 /* Where the shortest way, which is inline, is not enough: big blocks, those outside the window or in a part of it that the heap does not
- * know yet, blocks to be cleared. The heap is busy, and left. */
+ * know yet, blocks to be cleared, mallocs that are watched (heap/heap.h). The heap is busy, and left. errno is kept. */
 void *neb_hardened_alloc_rest(struct heap *heap, size_t size);
 bool neb_hardened_free_rest(struct heap *heap, void *p);
 /* Both ways. */
@@ -84,13 +84,8 @@ NEB_INLINE void *hardened_alloc(size_t size, struct heap **busy)
     *busy = NULL;
     if (size >= SMALL_MAX || (POLICY_GUARD && neb_guard_is_wanted) || !hardened_is_short())
         return NULL;
-    struct heap *heap = hardened_enter();
-    if (NEB_UNLIKELY(heap_is_watched(heap))) {
-        hardened_leave();
-        return NULL;
-    }
-    *busy = heap;
-    if (NEB_UNLIKELY(size >= FAST_MAX))
+    struct heap *heap = *busy = hardened_enter();
+    if (NEB_UNLIKELY(size >= FAST_MAX || heap_is_watched(heap)))
         return NULL;
     size_t offset = neb_bin_offset[size + 1];
     struct bin *bin = heap_bin_at(heap, offset);

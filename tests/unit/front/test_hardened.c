@@ -4,7 +4,10 @@
 #include "front/alloc.h"
 #include "heap/large.h"
 #include "heap/record.h"
+#include "heap/upkeep.h"
+#include "os/env.h"
 #include "unit/unit.h"
+#include <errno.h>
 #include <pthread.h>
 
 static void enable(uint32_t more_features)
@@ -288,12 +291,35 @@ START_TEST(without_canaries_large_blocks_grow_where_they_are)
 }
 END_TEST
 
+START_TEST(a_watched_malloc_that_comes_late_gives_back_what_is_idle_and_its_block_is_live)
+{
+    enable(0);
+    void *blocks[64], *small = neb_malloc(100);
+    for (unsigned i = 0; i < 64; i++)
+        blocks[i] = neb_malloc(60000);
+    for (unsigned i = 0; i < 64; i++)
+        neb_free(blocks[i]);
+    neb_free(small);
+    neb_heap_set_decay(0);
+    heap_watch();
+    for (unsigned i = 0; i < 4; i++) { /* the pools that are idle, then the granules that came from them */
+        heap_own()->woken_ms = neb_clock_ms() - RESTING_MS;
+        errno = EDOM;
+        neb_free(neb_malloc(100));
+        ck_assert_int_eq(errno, EDOM);
+    }
+    ck_assert_uint_ge(heap_own()->watched, WATCHED_RESTING - 1); /* the last one was late, and found its pool emptied */
+    ck_assert_uint_eq(neb_chunk_counts().granules_clean, neb_chunk_counts().granules_free);
+}
+END_TEST
+
 UNIT_MAIN("hardened", HOLDS(a_freed_block_serves_again_only_after_others_were_freed), HOLDS(a_block_has_a_byte_to_spare),
           HOLDS(the_first_blocks_of_a_class_lie_apart_in_random_order),
           HOLDS(all_blocks_of_a_slab_serve_before_the_next_slab_does), HOLDS(of_a_class_with_many_blocks_most_follow_their_neighbour),
           HOLDS(freed_blocks_are_cleared_where_that_is_wanted),
           HOLDS(blocks_that_another_thread_frees_are_cleared),
           HOLDS(what_waits_goes_back_when_the_heap_is_trimmed),
+          HOLDS(a_watched_malloc_that_comes_late_gives_back_what_is_idle_and_its_block_is_live),
           ABORTS(a_second_free_is_noticed_after_the_block_could_serve_again), ABORTS(a_second_free_by_another_thread_is_noticed),
           ABORTS(a_second_free_is_noticed_where_another_class_was_before),
           ABORTS(blocks_of_a_part_of_the_window_that_came_later_are_served_and_freed),
