@@ -1,10 +1,10 @@
 /* check/check.h through front/alloc.h: what is asked of every call where all checks are on, also among threads. */
 #include "check/check.h"
-#include "check/hide.h"
 #include "front/alloc.h"
 #include "heap/large.h"
 #include "heap/record.h"
 #include "policy/tuning.h"
+#include "unit/in_reach.h"
 #include "unit/unit.h"
 #include <pthread.h>
 
@@ -173,25 +173,6 @@ START_TEST(a_write_after_free_is_noticed_when_the_quarantine_is_drained)
     (void)neb_trim();
 }
 END_TEST
-
-/* The first of a quick succession of freed large blocks that was not hidden, and still waits. */
-static unsigned char *waiting_in_reach(void)
-{
-    enum { LARGE = 100000 };
-    for (int i = 0; i < 1000; i++) {
-        struct cell cell;
-        unsigned char *p = neb_malloc(LARGE);
-        memset(p, 1, LARGE);
-        while (neb_hide_is_due(LARGE)) { /* until nothing is left of the allowance, but for a millisecond that passes */
-        }
-        neb_free(p);
-        ck_assert(neb_cell_of(p, false, &cell));
-        if (atomic_load_explicit(cell.state, memory_order_relaxed) == RECORD_FREED)
-            return p;
-        ck_assert_uint_eq(atomic_load_explicit(cell.state, memory_order_relaxed), RECORD_HIDDEN);
-    }
-    ck_abort_msg("all were hidden");
-}
 
 START_TEST(of_large_blocks_that_are_freed_by_the_thousand_some_wait_in_reach_and_are_filled)
 {

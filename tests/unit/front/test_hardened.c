@@ -1,11 +1,11 @@
 /* front/hardened.h and what else harden=1 does: exact states on the short way, blocks that wait, in random order, with a byte to spare. */
 #include "check/check.h"
-#include "check/hide.h"
 #include "front/alloc.h"
 #include "heap/large.h"
 #include "heap/record.h"
 #include "heap/upkeep.h"
 #include "os/env.h"
+#include "unit/in_reach.h"
 #include "unit/unit.h"
 #include <errno.h>
 #include <pthread.h>
@@ -235,25 +235,6 @@ START_TEST(a_large_block_is_out_of_reach_when_it_was_freed)
     (void)p[50000];
 }
 END_TEST
-
-/* The first of a quick succession of freed large blocks that was not hidden, and still waits. */
-static unsigned char *waiting_in_reach(void)
-{
-    enum { LARGE = 100000 };
-    for (int i = 0; i < 1000; i++) {
-        struct cell cell;
-        unsigned char *p = neb_malloc(LARGE);
-        memset(p, 1, LARGE);
-        while (neb_hide_is_due(LARGE)) { /* until nothing is left of the allowance, but for a millisecond that passes */
-        }
-        neb_free(p);
-        ck_assert(neb_cell_of(p, false, &cell));
-        if (atomic_load_explicit(cell.state, memory_order_relaxed) == RECORD_FREED)
-            return p;
-        ck_assert_uint_eq(atomic_load_explicit(cell.state, memory_order_relaxed), RECORD_HIDDEN);
-    }
-    ck_abort_msg("all were hidden");
-}
 
 START_TEST(a_second_free_of_a_large_block_that_waits_in_reach_is_noticed)
 {
