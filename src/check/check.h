@@ -77,7 +77,7 @@ void neb_check_enable(const struct check_options *options);
 enum family { FAMILY_MALLOC, FAMILY_NEW, FAMILY_NEW_ARRAY };
 enum content { CONTENT_FILL, CONTENT_CLEAR, CONTENT_IS_ZERO };
 
-enum { FRONT_MIN = 16 };
+enum { FRONT_MIN = 16 }; /* bytes: what malloc aligns to */
 
 /* Bytes before a block so aligned, the canary. */
 NEB_INLINE size_t check_front(size_t alignment)

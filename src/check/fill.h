@@ -88,8 +88,14 @@ size_t neb_canary_verify(const unsigned char *begin, size_t bytes);
 size_t neb_canary_verify_back(const unsigned char *begin, size_t bytes);
 
 /* Many blocks are of so few bytes that a call costs more than the work: pieces of 16 from both ends, which overlap. */
-enum { FILL_SHORT_MIN = 16, FILL_SHORT_MAX = 64 };
-typedef uint64_t fill_piece __attribute__((vector_size(16)));
+enum { FILL_PIECE = 16 };
+typedef uint64_t fill_piece __attribute__((vector_size(FILL_PIECE)));
+
+/* One piece to four. */
+NEB_INLINE bool fill_is_short(size_t bytes)
+{
+    return bytes - FILL_PIECE <= 3 * FILL_PIECE;
+}
 
 NEB_INLINE fill_piece fill_piece_of(unsigned value)
 {
@@ -99,18 +105,17 @@ NEB_INLINE fill_piece fill_piece_of(unsigned value)
 
 NEB_INLINE void fill_write(unsigned char *begin, size_t bytes, unsigned value)
 {
-    enum { PIECE = sizeof(fill_piece) };
     unsigned char *end = begin + bytes;
     fill_piece piece = fill_piece_of(value);
-    if (bytes - FILL_SHORT_MIN > FILL_SHORT_MAX - FILL_SHORT_MIN) {
+    if (!fill_is_short(bytes)) {
         memset(begin, (int)value, bytes);
         return;
     }
-    memcpy(begin, &piece, PIECE);
-    memcpy(end - PIECE, &piece, PIECE);
-    if (bytes > 2 * PIECE) {
-        memcpy(begin + PIECE, &piece, PIECE);
-        memcpy(end - 2 * PIECE, &piece, PIECE);
+    memcpy(begin, &piece, FILL_PIECE);
+    memcpy(end - FILL_PIECE, &piece, FILL_PIECE);
+    if (bytes > 2 * FILL_PIECE) {
+        memcpy(begin + FILL_PIECE, &piece, FILL_PIECE);
+        memcpy(end - 2 * FILL_PIECE, &piece, FILL_PIECE);
     }
 }
 
@@ -127,14 +132,13 @@ size_t neb_fill_verify(const unsigned char *begin, size_t bytes, unsigned value)
 
 NEB_INLINE bool fill_is_whole(const unsigned char *begin, size_t bytes, unsigned value)
 {
-    enum { PIECE = sizeof(fill_piece) };
     const unsigned char *end = begin + bytes;
     fill_piece piece = fill_piece_of(value);
-    if (bytes - FILL_SHORT_MIN > FILL_SHORT_MAX - FILL_SHORT_MIN)
+    if (!fill_is_short(bytes))
         return neb_fill_verify(begin, bytes, value) == bytes;
-    fill_piece differ = fill_difference(begin, piece) | fill_difference(end - PIECE, piece);
-    if (bytes > 2 * PIECE)
-        differ |= fill_difference(begin + PIECE, piece) | fill_difference(end - 2 * PIECE, piece);
+    fill_piece differ = fill_difference(begin, piece) | fill_difference(end - FILL_PIECE, piece);
+    if (bytes > 2 * FILL_PIECE)
+        differ |= fill_difference(begin + FILL_PIECE, piece) | fill_difference(end - 2 * FILL_PIECE, piece);
     return (differ[0] | differ[1]) == 0;
 }
 

@@ -108,13 +108,17 @@ NEB_INLINE bool check_holds(const struct stack *stack, const unsigned char *anch
     return now == stack->value[check];
 }
 
+NEB_INLINE bool turn_holds(const struct stack *stack, const unsigned char *anchor, unsigned check)
+{
+    return check_holds(stack, anchor, check) && check_holds(stack, anchor, check + 1) && check_holds(stack, anchor, check + 2) &&
+           check_holds(stack, anchor, check + 3);
+}
+
 /* From check to end: the first whose word is another one, or end. It goes no further: what lies behind may not even be there. */
 NEB_INLINE unsigned checks_held(const struct stack *stack, const unsigned char *anchor, unsigned check, unsigned end)
 {
-    for (; end - check >= 4; check += 4)
-        if (!check_holds(stack, anchor, check) || !check_holds(stack, anchor, check + 1) || !check_holds(stack, anchor, check + 2) ||
-            !check_holds(stack, anchor, check + 3))
-            break;
+    while (end - check >= CHECKS_TURN && turn_holds(stack, anchor, check))
+        check += CHECKS_TURN;
     while (check < end && check_holds(stack, anchor, check))
         check++;
     return check;
@@ -129,8 +133,7 @@ NEB_INLINE unsigned checks_padded(unsigned count)
 NEB_INLINE bool stack_holds(const struct stack *stack, const unsigned char *anchor)
 {
     for (unsigned check = 0; check < stack->check_count; check += CHECKS_TURN)
-        if (!check_holds(stack, anchor, check) || !check_holds(stack, anchor, check + 1) || !check_holds(stack, anchor, check + 2) ||
-            !check_holds(stack, anchor, check + 3))
+        if (!turn_holds(stack, anchor, check))
             return false;
     return true;
 }
